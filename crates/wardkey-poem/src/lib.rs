@@ -1,0 +1,1 @@
+//! Verify Wardkey API keys in poem and poem-openapi

@@ -1,0 +1,1 @@
+//! The Wardkey server: an OpenAPI-documented admin API for API keys

@@ -1,0 +1,1 @@
+//! Wardkey's storage: SQLite and PostgreSQL, each query written once

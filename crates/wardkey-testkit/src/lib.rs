@@ -1,0 +1,1 @@
+//! The conformance table of Wardkey's adapters and its HTTP driver

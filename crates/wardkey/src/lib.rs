@@ -1,0 +1,1 @@
+//! Issue, govern and verify API keys: open a database, enter an organization, act
