@@ -33,7 +33,7 @@ enum Verb {
     ///
     /// The PostgreSQL server is the one that WARDKEY_TEST_POSTGRES_URL names; else one that lets us in on the default
     /// local port; else a throw-away one from installed programs; else the package is installed (Debian and Ubuntu, as
-    /// root). Tests make their own databases, named wardkey_test_<random>, and drop them.
+    /// root). Tests make their own databases, named `wardkey_test_<random>`, and drop them.
     Test,
     /// Everything that must hold before a change lands; `test` comes first.
     Ci,
