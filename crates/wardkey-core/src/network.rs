@@ -133,7 +133,9 @@ mod tests {
         for good in ["10.0.0.0/8", "10.0.0.1", "2001:db8::/32", "::1", "0.0.0.0/0"] {
             assert!(good.parse::<IpNetwork>().is_ok(), "{good}");
         }
-        for bad in ["10.0.0.1/8", "10.0.0.0/33", "10.0.0", "", " 10.0.0.1", "::ffff:10.0.0.1", "::ffff:10.0.0.0/104"] {
+        for bad in
+            ["10.0.0.1/8", "10.0.0.0/33", "10.0.0", "", " 10.0.0.1", "::ffff:10.0.0.1", "::ffff:10.0.0.0/104"]
+        {
             assert!(bad.parse::<IpNetwork>().is_err(), "{bad}");
         }
         assert_eq!(
@@ -160,7 +162,10 @@ mod tests {
         // One proxy: the client's own claim stands left of the truth.
         assert_eq!(client("10.0.0.1", &["1.1.1.1, 203.0.113.9"]), Some(address("203.0.113.9")));
         // Two proxies, two fields, odd spellings.
-        assert_eq!(client("10.0.0.1", &["1.1.1.1,[2001:db8::7]:443", " 10.0.0.2 "]), Some(address("2001:db8::7")));
+        assert_eq!(
+            client("10.0.0.1", &["1.1.1.1,[2001:db8::7]:443", " 10.0.0.2 "]),
+            Some(address("2001:db8::7"))
+        );
         assert_eq!(client("10.0.0.1", &["::ffff:203.0.113.9"]), Some(address("203.0.113.9")));
         // A proxy that names nobody is itself the client; one that names nonsense leaves it unknown.
         assert_eq!(client("10.0.0.1", &[]), Some(address("10.0.0.1")));

@@ -10,11 +10,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 pub use builtin::*;
-pub use catalogue::{Catalogue, CatalogueGroup, CatalogueIndex, CataloguePermission, PermissionClass, PermissionGroup};
+pub use catalogue::{
+    Catalogue, CatalogueGroup, CatalogueIndex, CataloguePermission, PermissionClass, PermissionGroup,
+};
 pub use set::{PermissionIndex, PermissionSet};
-pub use typed::{All, OneOf, Permission, Requires};
 #[doc(hidden)]
 pub use typed::index_of;
+pub use typed::{All, OneOf, Permission, Requires};
 
 /// The longest name of a permission, in bytes.
 const MAX_NAME: usize = 64;
@@ -154,7 +156,10 @@ impl FromStr for Level {
     type Err = UnknownWord;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::All, Self::ReadOnly, Self::Restricted].into_iter().find(|level| level.as_str() == text).ok_or(UnknownWord)
+        [Self::All, Self::ReadOnly, Self::Restricted]
+            .into_iter()
+            .find(|level| level.as_str() == text)
+            .ok_or(UnknownWord)
     }
 }
 
@@ -209,7 +214,8 @@ mod tests {
             assert!(good.parse::<PermissionName>().is_ok(), "{good}");
         }
         let long = format!("{}:read", "a".repeat(60));
-        for bad in ["", ":", "a:", ":b", "a", "a:b:c", "A:b", "a b:c", "1a:b", "_a:b", "a:-b", "é:b", &long] {
+        for bad in ["", ":", "a:", ":b", "a", "a:b:c", "A:b", "a b:c", "1a:b", "_a:b", "a:-b", "é:b", &long]
+        {
             assert!(bad.parse::<PermissionName>().is_err(), "{bad}");
         }
     }

@@ -1,6 +1,8 @@
 //! What is known of a key, as plain data.
 
-use crate::ids::{CustomerId, KeyId, OrganizationId, PrincipalId, SecretId, ServiceAccountId, UserId, WorkspaceId};
+use crate::ids::{
+    CustomerId, KeyId, OrganizationId, PrincipalId, SecretId, ServiceAccountId, UserId, WorkspaceId,
+};
 use crate::network::IpNetwork;
 use crate::permission::{BuiltInRole, Level, PermissionName};
 use crate::scope::{Access, EnvironmentName};
@@ -198,7 +200,11 @@ mod tests {
         let at = |now, state| KeyStatus::at(now, state, Some(end));
         assert_eq!(at(before, KeyState::Active), KeyStatus::Active);
         assert_eq!(at(before, KeyState::Disabled), KeyStatus::Disabled);
-        assert_eq!(at(end, KeyState::Active), KeyStatus::Expired, "the instant of expiry is already too late");
+        assert_eq!(
+            at(end, KeyState::Active),
+            KeyStatus::Expired,
+            "the instant of expiry is already too late"
+        );
         assert_eq!(at(end, KeyState::Disabled), KeyStatus::Expired);
         assert_eq!(at(end, KeyState::Revoked), KeyStatus::Revoked);
         assert_eq!(KeyStatus::at(end, KeyState::Active, None), KeyStatus::Active);

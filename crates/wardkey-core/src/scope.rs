@@ -21,7 +21,9 @@ impl FromStr for EnvironmentName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let fits = text.len() <= 32 && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.bytes().all(letters);
+        let fits = text.len() <= 32
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(letters);
         if fits { Ok(Self(text.into())) } else { Err(InvalidEnvironmentName) }
     }
 }
@@ -40,7 +42,9 @@ impl fmt::Debug for EnvironmentName {
 
 /// The text is not the slug of an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an environment: a lower-case letter, then lower-case letters, digits and hyphens, 32 characters at most")]
+#[error(
+    "not an environment: a lower-case letter, then lower-case letters, digits and hyphens, 32 characters at most"
+)]
 pub struct InvalidEnvironmentName;
 
 /// An environment of the deployment.

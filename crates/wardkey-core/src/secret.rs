@@ -140,7 +140,8 @@ fn digest(secret: &[u8]) -> Digest {
 
 /// Prefix and tag are made of lower-case letters and digits; a prefix may also hold underscores inside.
 fn is_word(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_')
+    !text.is_empty()
+        && text.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_')
 }
 
 /// What stands at the start of the secrets of an environment: product prefix and environment tag.
@@ -171,7 +172,8 @@ impl SecretStart {
         base62::draw(random, &mut text[start..digested]);
         let checksum = crc32fast::hash(&text[..digested]);
         base62::encode(checksum.into(), &mut text[digested..digested + CHECKSUM_LEN]);
-        let secret = std::str::from_utf8(&text[..digested + CHECKSUM_LEN]).expect("a secret is ASCII").to_owned();
+        let secret =
+            std::str::from_utf8(&text[..digested + CHECKSUM_LEN]).expect("a secret is ASCII").to_owned();
         text.zeroize();
         Secret(secret)
     }
@@ -226,7 +228,9 @@ mod tests {
     #[test]
     fn starts_beyond_one_block_or_outside_the_alphabet_are_refused() {
         assert!(SecretStart::new("abcde", "12345").is_ok());
-        for (prefix, tag) in [("abcdef", "12345"), ("", "live"), ("wk", ""), ("Wk", "live"), ("wk", "li_ve"), ("_wk", "l")] {
+        for (prefix, tag) in
+            [("abcdef", "12345"), ("", "live"), ("wk", ""), ("Wk", "live"), ("wk", "li_ve"), ("_wk", "l")]
+        {
             assert_eq!(SecretStart::new(prefix, tag), Err(InvalidSecretStart), "{prefix} {tag}");
         }
     }

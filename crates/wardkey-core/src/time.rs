@@ -149,7 +149,10 @@ mod tests {
     fn text_and_timestamp_round_trip_to_the_microsecond() {
         let at = Timestamp::from_micros(1_795_165_800_123_456);
         assert_eq!(at.to_string().parse(), Ok(at));
-        assert_eq!("2026-11-20T08:30:00.1234569Z".parse::<Timestamp>().unwrap().as_micros() % 1_000_000, 123_456);
+        assert_eq!(
+            "2026-11-20T08:30:00.1234569Z".parse::<Timestamp>().unwrap().as_micros() % 1_000_000,
+            123_456
+        );
     }
 
     #[test]

@@ -84,6 +84,20 @@ pub struct CataloguePermission {
 }
 
 impl Catalogue {
+    /// The catalogue of the groups that [`permissions!`](crate::permissions) declared.
+    pub fn declared(groups: &[PermissionGroup]) -> Self {
+        let permission = |(name, class, label): &(&str, _, &str)| CataloguePermission {
+            name: name.parse().expect("the declaration has checked the grammar"),
+            class: *class,
+            label: (*label).to_owned(),
+        };
+        let groups = groups.iter().map(|group| CatalogueGroup {
+            label: group.label.to_owned(),
+            permissions: group.permissions.iter().map(permission).collect(),
+        });
+        Self { groups: groups.collect() }
+    }
+
     /// Every permission, group by group.
     pub fn permissions(&self) -> impl Iterator<Item = &CataloguePermission> {
         self.groups.iter().flat_map(|group| &group.permissions)
@@ -131,7 +145,9 @@ impl CatalogueIndex {
     /// Whether the name is in the catalogue or built in.
     pub fn knows(&self, name: &PermissionName) -> bool {
         PermissionIndex::find(name.as_str()).is_some_and(|index| {
-            [&self.product, &self.keys_write, &self.admin, &self.operator].iter().any(|set| set.contains(index))
+            [&self.product, &self.keys_write, &self.admin, &self.operator]
+                .iter()
+                .any(|set| set.contains(index))
         })
     }
 

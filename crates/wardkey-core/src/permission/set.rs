@@ -78,7 +78,8 @@ impl PermissionSet {
 
     /// Whether all of the set is in `other`.
     pub fn is_subset(&self, other: &Self) -> bool {
-        self.words.len() <= other.words.len() && self.words.iter().zip(&other.words).all(|(own, other)| own & !other == 0)
+        self.words.len() <= other.words.len()
+            && self.words.iter().zip(&other.words).all(|(own, other)| own & !other == 0)
     }
 
     /// Adds a permission.

@@ -1,0 +1,67 @@
+//! What a request needs.
+
+use crate::denial::Denial;
+use crate::ids::{CustomerId, Reference, WorkspaceId};
+use crate::permission::{PermissionName, PermissionSet};
+use crate::rights::Rights;
+
+/// What a route asks of a key: permissions, a workspace, a customer. The default asks for nothing but a valid key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requirement {
+    /// Which permissions.
+    pub permissions: NeededPermissions,
+    /// In which workspace. Without one, a permission held in any place is enough.
+    pub workspace: Option<Reference<WorkspaceId>>,
+    /// For which customer.
+    pub customer: Option<Reference<CustomerId>>,
+}
+
+/// Which permissions are needed, by name: a name that nobody declared is held by nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NeededPermissions {
+    /// Each of them; of an empty list, none.
+    AllOf(Vec<PermissionName>),
+    /// At least one of them.
+    AnyOf(Vec<PermissionName>),
+}
+
+impl Default for NeededPermissions {
+    fn default() -> Self {
+        Self::AllOf(Vec::new())
+    }
+}
+
+impl Requirement {
+    /// Nothing but a valid key.
+    pub const NONE: Self =
+        Self { permissions: NeededPermissions::AllOf(Vec::new()), workspace: None, customer: None };
+
+    /// Permissions and workspace; the customer is resolved by the verifier.
+    pub(crate) fn check(&self, rights: &Rights) -> Result<(), Denial> {
+        // A key that lacks the permission everywhere hears so, whatever workspace it names; that tells nothing about
+        // the workspace.
+        self.permissions.check(rights.anywhere())?;
+        match &self.workspace {
+            None => Ok(()),
+            Some(workspace) => {
+                let workspace = rights.workspace(workspace).ok_or(Denial::NotFound)?;
+                self.permissions.check(&workspace.held)
+            }
+        }
+    }
+}
+
+impl NeededPermissions {
+    fn check(&self, held: &PermissionSet) -> Result<(), Denial> {
+        let lacking = |name: &&PermissionName| !held.contains_name(name.as_str());
+        let missing: Vec<_> = match self {
+            Self::AllOf(names) => names.iter().filter(lacking).collect(),
+            Self::AnyOf(names) if names.iter().all(|name| lacking(&name)) => names.iter().collect(),
+            Self::AnyOf(_) => return Ok(()),
+        };
+        if missing.is_empty() && !matches!(self, Self::AnyOf(_)) {
+            return Ok(());
+        }
+        Err(Denial::InsufficientPermissions { missing: missing.iter().map(ToString::to_string).collect() })
+    }
+}

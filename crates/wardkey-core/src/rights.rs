@@ -1,0 +1,291 @@
+//! What a key may do, and where: computed from its record once, when it is loaded.
+
+use std::sync::Arc;
+
+use crate::denial::Denial;
+use crate::ids::{CustomerId, OrganizationId, PrincipalId, Reference, WorkspaceId};
+use crate::permission::{BuiltInRole, CatalogueIndex, PermissionSet, Requires};
+use crate::record::{KeyRecord, OrganizationKind, OrganizationRecord, PrincipalKind, Role, RoleGrant};
+use crate::scope::{Access, EnvironmentName};
+
+/// What a key, or a person, may do in an organization, organization-wide and in each workspace.
+///
+/// A workspace that is not listed here is invisible: asking for it is answered exactly like asking for one that does
+/// not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rights {
+    organization: OrganizationId,
+    organization_external_id: Option<String>,
+    organization_kind: OrganizationKind,
+    organization_wide: PermissionSet,
+    anywhere: PermissionSet,
+    workspaces: Vec<WorkspaceRights>,
+    all_workspaces: bool,
+    customers: Access<CustomerId>,
+}
+
+/// What may be done in one workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceRights {
+    /// The workspace.
+    pub id: WorkspaceId,
+    /// The id that the product's backend gave it.
+    pub external_id: Option<String>,
+    /// What is held there.
+    pub held: Arc<PermissionSet>,
+}
+
+impl Rights {
+    /// The rights of a key.
+    ///
+    /// A user key has what its level gives and what is listed, as far as its user holds it now. A service-account key
+    /// has exactly what its level gives and what is listed. Reserved permissions (`keys`, `admin`, `operator`) are
+    /// organization-wide: a key that reaches only specific workspaces has none of them.
+    pub fn of_key(record: &KeyRecord, catalogue: &CatalogueIndex) -> Self {
+        let organization = &record.organization;
+        let operator = organization.kind == OrganizationKind::Operator;
+        let mut listed = catalogue.known(&record.permissions);
+        if !operator {
+            listed = listed.difference(catalogue.operator());
+        }
+        let (wanted, live) = match &record.principal.kind {
+            PrincipalKind::ServiceAccount { .. } => {
+                let mut wanted = catalogue.service_level(record.level);
+                wanted.extend(&listed);
+                (wanted, None)
+            }
+            PrincipalKind::User { grants, .. } => {
+                let mut wanted = catalogue.user_level(record.level);
+                wanted.extend(&listed);
+                (wanted, Some(Self::of_user(organization, grants, catalogue)))
+            }
+        };
+        let mut rights = match live {
+            None => Self::everywhere(organization, wanted, catalogue),
+            Some(live) => live.limited_to(&wanted),
+        };
+        if let Access::Specific(_) = &record.workspaces {
+            rights = rights.only_in(&record.workspaces);
+        }
+        rights.customers = record.customers.clone();
+        rights
+    }
+
+    /// The rights of a user, from every role that the user holds.
+    pub fn of_user(
+        organization: &OrganizationRecord,
+        grants: &[RoleGrant],
+        catalogue: &CatalogueIndex,
+    ) -> Self {
+        let operator = organization.kind == OrganizationKind::Operator;
+        let role = |grant: &RoleGrant| match &grant.role {
+            Role::BuiltIn(role) => catalogue.role(*role, operator),
+            Role::Custom(names) if operator => catalogue.known(names),
+            Role::Custom(names) => catalogue.known(names).difference(catalogue.operator()),
+        };
+        let union = |place: Option<WorkspaceId>| {
+            let mut granted = grants.iter().filter(|grant| grant.workspace == place).peekable();
+            granted.peek()?;
+            let mut set = PermissionSet::EMPTY;
+            granted.for_each(|grant| set.extend(&role(grant)));
+            Some(set)
+        };
+        let wide = union(None);
+        let product = catalogue.product();
+        let workspaces = organization.workspaces.iter().filter_map(|workspace| {
+            let here = union(Some(workspace.id));
+            let mut held = match (&wide, here) {
+                (None, None) => return None,
+                (wide, here) => {
+                    let mut held = here.unwrap_or_default();
+                    held.extend(wide.as_ref().unwrap_or(&PermissionSet::EMPTY));
+                    held
+                }
+            };
+            held = held.intersection(product);
+            Some(WorkspaceRights {
+                id: workspace.id,
+                external_id: workspace.external_id.clone(),
+                held: held.into(),
+            })
+        });
+        let workspaces = workspaces.collect();
+        let all_workspaces = wide.is_some();
+        Self::assemble(organization, wide.unwrap_or_default(), workspaces, all_workspaces)
+    }
+
+    /// The rights of an owner, as an operator that acts in the organization has them.
+    pub fn of_owner(organization: &OrganizationRecord, catalogue: &CatalogueIndex) -> Self {
+        let owner = RoleGrant { workspace: None, role: Role::BuiltIn(BuiltInRole::Owner) };
+        Self::of_user(organization, &[owner], catalogue)
+    }
+
+    /// The same permissions organization-wide and in every workspace.
+    fn everywhere(
+        organization: &OrganizationRecord,
+        wanted: PermissionSet,
+        catalogue: &CatalogueIndex,
+    ) -> Self {
+        let held = Arc::new(wanted.intersection(catalogue.product()));
+        let workspaces = organization.workspaces.iter().map(|workspace| WorkspaceRights {
+            id: workspace.id,
+            external_id: workspace.external_id.clone(),
+            held: Arc::clone(&held),
+        });
+        let workspaces = workspaces.collect();
+        Self::assemble(organization, wanted, workspaces, true)
+    }
+
+    fn assemble(
+        organization: &OrganizationRecord,
+        organization_wide: PermissionSet,
+        workspaces: Vec<WorkspaceRights>,
+        all_workspaces: bool,
+    ) -> Self {
+        let mut rights = Self {
+            organization: organization.id,
+            organization_external_id: organization.external_id.clone(),
+            organization_kind: organization.kind,
+            anywhere: PermissionSet::EMPTY,
+            organization_wide,
+            workspaces,
+            all_workspaces,
+            customers: Access::All,
+        };
+        rights.sum_up();
+        rights
+    }
+
+    fn sum_up(&mut self) {
+        let mut anywhere = self.organization_wide.clone();
+        self.workspaces.iter().for_each(|workspace| anywhere.extend(&workspace.held));
+        self.anywhere = anywhere;
+    }
+
+    /// What of these rights is also in `wanted`.
+    fn limited_to(mut self, wanted: &PermissionSet) -> Self {
+        self.organization_wide = self.organization_wide.intersection(wanted);
+        for workspace in &mut self.workspaces {
+            workspace.held = workspace.held.intersection(wanted).into();
+        }
+        self.sum_up();
+        self
+    }
+
+    /// These rights in the given workspaces only, and nothing organization-wide.
+    fn only_in(mut self, workspaces: &Access<WorkspaceId>) -> Self {
+        self.organization_wide = PermissionSet::EMPTY;
+        self.workspaces.retain(|workspace| workspaces.includes(&workspace.id));
+        self.all_workspaces = false;
+        self.sum_up();
+        self
+    }
+
+    /// The organization in which these rights hold.
+    pub fn organization(&self) -> OrganizationId {
+        self.organization
+    }
+
+    /// The id that the product's backend gave the organization.
+    pub fn organization_external_id(&self) -> Option<&str> {
+        self.organization_external_id.as_deref()
+    }
+
+    /// Whether the organization runs the deployment.
+    pub fn organization_kind(&self) -> OrganizationKind {
+        self.organization_kind
+    }
+
+    /// What is held for the organization as a whole.
+    pub fn organization_wide(&self) -> &PermissionSet {
+        &self.organization_wide
+    }
+
+    /// What is held in at least one place.
+    pub fn anywhere(&self) -> &PermissionSet {
+        &self.anywhere
+    }
+
+    /// Every visible workspace with what is held there, in ascending order of id.
+    pub fn workspaces(&self) -> &[WorkspaceRights] {
+        &self.workspaces
+    }
+
+    /// Whether every workspace of the organization is visible, those made later included.
+    pub fn sees_all_workspaces(&self) -> bool {
+        self.all_workspaces
+    }
+
+    /// Which customers are reached.
+    pub fn customers(&self) -> &Access<CustomerId> {
+        &self.customers
+    }
+
+    /// The workspace, if it is visible.
+    pub fn workspace(&self, workspace: &Reference<WorkspaceId>) -> Option<&WorkspaceRights> {
+        match workspace {
+            Reference::Id(id) => {
+                let at = self.workspaces.binary_search_by(|known| known.id.cmp(id)).ok()?;
+                Some(&self.workspaces[at])
+            }
+            Reference::External(text) => {
+                self.workspaces.iter().find(|known| known.external_id.as_deref() == Some(text))
+            }
+        }
+    }
+
+    /// Whether `P` is held somewhere.
+    ///
+    /// # Errors
+    /// [`Denial::InsufficientPermissions`] if it is not.
+    pub fn require<P: Requires>(&self) -> Result<(), Denial> {
+        require_in::<P>(&self.anywhere)
+    }
+
+    /// The id of the workspace, if `P` is held there.
+    ///
+    /// # Errors
+    /// [`Denial::NotFound`] if the workspace is invisible, [`Denial::InsufficientPermissions`] if it is visible and
+    /// `P` is not held there.
+    pub fn require_in_workspace<P: Requires>(
+        &self,
+        workspace: &Reference<WorkspaceId>,
+    ) -> Result<WorkspaceId, Denial> {
+        let workspace = self.workspace(workspace).ok_or(Denial::NotFound)?;
+        require_in::<P>(&workspace.held).map(|()| workspace.id)
+    }
+
+    /// The workspaces where `P` is held.
+    pub fn workspaces_with<P: Requires>(&self) -> impl Iterator<Item = WorkspaceId> {
+        self.workspaces.iter().filter(|workspace| P::is_met_by(&workspace.held)).map(|workspace| workspace.id)
+    }
+}
+
+fn require_in<P: Requires>(held: &PermissionSet) -> Result<(), Denial> {
+    if P::is_met_by(held) {
+        return Ok(());
+    }
+    let mut missing = Vec::new();
+    P::list_missing(held, &mut missing);
+    Err(Denial::InsufficientPermissions { missing: missing.into_iter().map(str::to_owned).collect() })
+}
+
+/// The user or service account of a key, and the id that the product's backend gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// Who it is.
+    pub id: PrincipalId,
+    /// The id that the product's backend gave it.
+    pub external_id: Option<String>,
+}
+
+/// What a verification hands out of a key besides its ids; shared between all verifications of the same key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRights {
+    /// The environment to which the key is bound.
+    pub environment: EnvironmentName,
+    /// On whose behalf it acts.
+    pub principal: Principal,
+    /// What it may do.
+    pub rights: Rights,
+}

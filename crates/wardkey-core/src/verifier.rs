@@ -1,0 +1,290 @@
+//! Verification inside the process: a hash, a lookup, a few comparisons.
+
+mod cache;
+mod feed;
+mod fill;
+mod usage;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use cache::{Cache, Entry, Known};
+use fill::Flights;
+use usage::UsageBook;
+
+use crate::decide::{KeySummary, decide};
+use crate::denial::{Denial, Unavailable, VerifyError};
+use crate::ids::{CustomerId, InstanceId, Reference};
+use crate::random::{OsRandom, Random};
+use crate::requirement::Requirement;
+use crate::rights::KeyRights;
+use crate::scope::EnvironmentName;
+use crate::secret::Presented;
+use crate::store::{Deployment, KeyStore, StoreError};
+use crate::time::{Clock, SystemClock, Timestamp};
+
+/// Verifies keys of one environment, from memory.
+///
+/// A record is read from the store when its key is first seen and then kept; [`follow`](Self::follow) hears of
+/// changes and drops what they touch. A verification that is answered from memory waits for nothing, locks nothing
+/// and writes nothing but a counter.
+///
+/// Clones share everything.
+#[derive(Clone)]
+pub struct Verifier {
+    inner: Arc<Inner>,
+}
+
+/// How a verifier behaves. Every duration is a promise that operators can read.
+#[derive(Debug, Clone)]
+pub struct VerifierConfig {
+    /// How many keys are remembered at most; 100 000 by default, at some 400 bytes each.
+    pub capacity: usize,
+    /// For how long a digest that belongs to no key is remembered as such, unless the key appears; 30 s by default.
+    pub remember_unknown: Duration,
+    /// How old the knowledge of changes may be. Beyond it every well-formed key is answered 503; 60 s by default.
+    pub max_stale: Duration,
+    /// How often to ask for changes when no hint comes; 1 s by default.
+    pub poll_interval: Duration,
+    /// How often usage and the applied position are reported; 5 s by default.
+    pub report_interval: Duration,
+    /// How long to wait for an answer of the store; 2 s by default.
+    pub lookup_timeout: Duration,
+}
+
+impl Default for VerifierConfig {
+    fn default() -> Self {
+        Self {
+            capacity: 100_000,
+            remember_unknown: Duration::from_secs(30),
+            max_stale: Duration::from_secs(60),
+            poll_interval: Duration::from_secs(1),
+            report_interval: Duration::from_secs(5),
+            lookup_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A granted request.
+#[derive(Debug, Clone)]
+pub struct Verification {
+    /// The ids of the key.
+    pub key: KeySummary,
+    /// What it may do, shared by all verifications of the key.
+    pub rights: Arc<KeyRights>,
+}
+
+/// Why a verifier cannot serve yet, or no more.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotReady {
+    /// The key store does not answer.
+    #[error("the key store does not answer")]
+    Store(#[source] StoreError),
+    /// The verifier was built for an environment that the deployment does not have.
+    #[error("the deployment has no environment {0}")]
+    UnknownEnvironment(EnvironmentName),
+    /// What is known of the keys is too old. Is `follow()` spawned, and does the store answer?
+    #[error("changes were last heard of {} s ago", .0.as_secs())]
+    Stale(Duration),
+}
+
+struct Inner {
+    store: Arc<dyn KeyStore>,
+    environment: EnvironmentName,
+    config: VerifierConfig,
+    clock: Arc<dyn Clock>,
+    instance: InstanceId,
+    cache: Cache,
+    flights: Flights,
+    usage: UsageBook,
+    catching_up: tokio::sync::Mutex<()>,
+    /// The age at which the last successful poll for changes began; negative before the first.
+    fresh_at_micros: AtomicI64,
+    /// The latest instant by which anything was decided: time never runs backwards behind it.
+    high_water_micros: AtomicI64,
+}
+
+impl Verifier {
+    /// A verifier of this environment's keys, by the system's clock and randomness.
+    pub fn new(store: Arc<dyn KeyStore>, environment: EnvironmentName, config: VerifierConfig) -> Self {
+        Self::with_clock(store, environment, config, Arc::new(SystemClock::new()), &OsRandom)
+    }
+
+    /// A verifier with its own clock and randomness, as tests need it.
+    pub fn with_clock(
+        store: Arc<dyn KeyStore>,
+        environment: EnvironmentName,
+        config: VerifierConfig,
+        clock: Arc<dyn Clock>,
+        random: &dyn Random,
+    ) -> Self {
+        let inner = Inner {
+            store,
+            environment,
+            cache: Cache::new(config.capacity),
+            config,
+            instance: InstanceId::mint(clock.now(), random),
+            clock,
+            flights: Flights::default(),
+            usage: UsageBook::default(),
+            catching_up: tokio::sync::Mutex::new(()),
+            fresh_at_micros: AtomicI64::new(-1),
+            high_water_micros: AtomicI64::new(i64::MIN),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The environment whose keys are verified.
+    pub fn environment(&self) -> &EnvironmentName {
+        &self.inner.environment
+    }
+
+    /// Verifies a presented secret for a request from this address.
+    ///
+    /// # Errors
+    /// [`VerifyError::Denied`] with the first reason to refuse; [`VerifyError::Unavailable`] when it cannot be
+    /// decided, which is never a denial.
+    pub async fn verify(
+        &self,
+        secret: &[u8],
+        address: Option<IpAddr>,
+        requirement: &Requirement,
+    ) -> Result<Verification, VerifyError> {
+        let presented = Presented::parse(secret).ok_or(Denial::InvalidKey)?;
+        let digest = presented.digest();
+        let inner = &self.inner;
+        let age = inner.age_when_fresh().await?;
+        let known = inner.cache.with(&digest, |entry| inner.decide(entry, address, requirement, age));
+        let verification = match known {
+            Some(decided) => decided?,
+            None => {
+                let entry = inner.look_up(digest, presented.prefix()).await?;
+                inner.decide(&entry, address, requirement, age)?
+            }
+        };
+        if let Some(customer) = &requirement.customer {
+            self.find_customer(&verification, customer).await?;
+        }
+        Ok(verification)
+    }
+
+    /// The id of the customer, if the key reaches it.
+    ///
+    /// # Errors
+    /// [`Denial::NotFound`] if it is out of the key's scope or does not exist in its organization: the two are not
+    /// told apart.
+    pub async fn find_customer(
+        &self,
+        verification: &Verification,
+        customer: &Reference<CustomerId>,
+    ) -> Result<CustomerId, VerifyError> {
+        let found = self.inner.look_up_customer(verification.key.organization, customer).await?;
+        let reached = |id: &CustomerId| verification.rights.rights.customers().includes(id);
+        found.filter(reached).ok_or(VerifyError::Denied(Denial::NotFound))
+    }
+
+    /// What all keys have in common, as last read: prefixes, environments, catalogue.
+    ///
+    /// # Errors
+    /// If it is not known and the store does not answer.
+    pub async fn deployment(&self) -> Result<Deployment, StoreError> {
+        self.inner.start_feed().await?;
+        Ok(self.inner.load_deployment().await?.deployment.clone())
+    }
+
+    /// Whether requests can be verified: the store has answered, recently, and has the environment.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub async fn check_ready(&self) -> Result<(), NotReady> {
+        let deployment = self.deployment().await.map_err(NotReady::Store)?;
+        if deployment.environment(self.environment()).is_none() {
+            return Err(NotReady::UnknownEnvironment(self.environment().clone()));
+        }
+        let age = self.staleness();
+        if age > self.inner.config.max_stale { Err(NotReady::Stale(age)) } else { Ok(()) }
+    }
+
+    /// How old the knowledge of changes is. Whatever was committed longer ago than this takes effect here.
+    pub fn staleness(&self) -> Duration {
+        let age = self.inner.clock.monotonic();
+        self.inner.fresh_at().map_or(Duration::MAX, |fresh_at| age.saturating_sub(fresh_at))
+    }
+
+    /// How many keys are remembered.
+    pub fn cached_keys(&self) -> usize {
+        self.inner.cache.len()
+    }
+}
+
+impl Inner {
+    /// Decides on a cached or freshly read record, and counts what is granted.
+    fn decide(
+        &self,
+        entry: &Entry,
+        address: Option<IpAddr>,
+        requirement: &Requirement,
+        age: Duration,
+    ) -> Result<Verification, VerifyError> {
+        let (key, usage) = match &entry.known {
+            Known::Key { key, usage } => (key, usage),
+            Known::Elsewhere { environment, .. } => {
+                return Err(Denial::EnvironmentMismatch { environment: environment.clone() }.into());
+            }
+        };
+        let now = self.now();
+        if let Err(denial) = decide(key, &self.environment, address, requirement, now) {
+            if matches!(denial, Denial::KeyExpired | Denial::SecretEnded) {
+                // A clock that steps back must not revive what this process has seen end.
+                self.raise_high_water(now);
+            }
+            return Err(denial.into());
+        }
+        entry.touch(age);
+        usage.count(now);
+        Ok(Verification { key: key.summary(), rights: Arc::clone(key.rights()) })
+    }
+
+    /// The wall clock, never before an instant by which something was already decided.
+    fn now(&self) -> Timestamp {
+        let high_water = Timestamp::from_micros(self.high_water_micros.load(Ordering::Acquire));
+        self.clock.now().max(high_water)
+    }
+
+    fn raise_high_water(&self, now: Timestamp) {
+        self.high_water_micros.fetch_max(now.as_micros(), Ordering::Release);
+    }
+
+    /// The age of this process's clock, once it is certain that what is known is fresh enough to decide by. The very
+    /// first caller reads where the feed stands, before anything is read that must be coherent with it.
+    async fn age_when_fresh(self: &Arc<Self>) -> Result<Duration, VerifyError> {
+        let mut fresh_at = self.fresh_at();
+        if fresh_at.is_none() {
+            self.start_feed().await?;
+            fresh_at = self.fresh_at();
+        }
+        let age = self.clock.monotonic();
+        let staleness = fresh_at.map_or(Duration::MAX, |fresh_at| age.saturating_sub(fresh_at));
+        if staleness > self.config.max_stale {
+            return Err(VerifyError::Unavailable(Unavailable::Stale { age: staleness }));
+        }
+        Ok(age)
+    }
+
+    /// The age at which the last successful poll for changes began.
+    fn fresh_at(&self) -> Option<Duration> {
+        u64::try_from(self.fresh_at_micros.load(Ordering::Acquire)).ok().map(Duration::from_micros)
+    }
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier")
+            .field("environment", &self.inner.environment)
+            .field("cached_keys", &self.cached_keys())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,165 @@
+//! Reading from the store what is not known yet: once for all who ask at the same time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::OnceCell;
+
+use super::Inner;
+use super::cache::{Admission, Entry, Known, LoadedDeployment};
+use crate::decide::CompiledKey;
+use crate::denial::{Denial, VerifyError};
+use crate::ids::{CustomerId, OrganizationId, Reference};
+use crate::permission::CatalogueIndex;
+use crate::secret::Digest;
+use crate::store::{At, FoundKey, StoreError};
+
+/// How often a record is read when changes keep overtaking it; the last reading is used, and not remembered.
+const READINGS: usize = 3;
+
+/// What all who ask for one digest at the same time receive.
+type Answer = Result<Option<Arc<Entry>>, Arc<StoreError>>;
+type Flight = OnceCell<Answer>;
+
+/// The lookups under way. Whoever comes second waits for the first; when the first one's request is dropped, the
+/// next in line asks.
+#[derive(Default)]
+pub(super) struct Flights(Mutex<HashMap<Digest, Weak<Flight>>>);
+
+impl Flights {
+    fn join(&self, digest: Digest) -> Passenger<'_> {
+        let mut flights = self.lock();
+        let flight = flights.get(&digest).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let flight = Arc::new(Flight::new());
+            flights.insert(digest, Arc::downgrade(&flight));
+            flight
+        });
+        Passenger { flights: self, digest, flight: Some(flight) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Weak<Flight>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of those who wait; the last to leave takes the flight off the list.
+struct Passenger<'a> {
+    flights: &'a Flights,
+    digest: Digest,
+    flight: Option<Arc<Flight>>,
+}
+
+impl Drop for Passenger<'_> {
+    fn drop(&mut self) {
+        let mut flights = self.flights.lock();
+        self.flight = None;
+        if flights.get(&self.digest).is_some_and(|flight| flight.strong_count() == 0) {
+            flights.remove(&self.digest);
+        }
+    }
+}
+
+impl Inner {
+    /// The record for a digest that is not cached.
+    pub(super) async fn look_up(&self, digest: Digest, prefix: &[u8]) -> Result<Arc<Entry>, VerifyError> {
+        let deployment = self.load_deployment().await?;
+        let accepted = &deployment.deployment.secret_prefixes;
+        if !accepted.iter().any(|known| known.as_bytes() == prefix) {
+            return Err(Denial::InvalidKey.into());
+        }
+        if self.cache.is_unknown(&digest, self.clock.monotonic()) {
+            return Err(Denial::InvalidKey.into());
+        }
+        let passenger = self.flights.join(digest);
+        let flight = passenger.flight.as_ref().expect("a passenger leaves its flight when it is dropped");
+        match flight.get_or_init(|| self.fill(digest)).await {
+            Ok(Some(entry)) => Ok(Arc::clone(entry)),
+            Ok(None) => Err(Denial::InvalidKey.into()),
+            Err(error) => Err(StoreError::new(Arc::clone(error)).into()),
+        }
+    }
+
+    async fn fill(&self, digest: Digest) -> Answer {
+        // Whoever held the flight before may have brought the record home in the meantime.
+        if let Some(entry) = self.cache.with(&digest, Arc::clone) {
+            return Ok(Some(entry));
+        }
+        self.read(digest).await.map_err(Arc::new)
+    }
+
+    async fn read(&self, digest: Digest) -> Result<Option<Arc<Entry>>, StoreError> {
+        let mut answer = None;
+        for _ in 0..READINGS {
+            let deployment = self.load_deployment().await?;
+            let At { position, value } =
+                self.within_timeout(self.store.find(&self.environment, digest)).await?;
+            let admission = match value {
+                Some(found) => {
+                    let entry = Arc::new(Entry::new(digest, self.compile(found, &deployment.catalogue)));
+                    entry.touch(self.clock.monotonic());
+                    let admission = self.cache.admit(&entry, position);
+                    answer = Some(entry);
+                    admission
+                }
+                None => {
+                    answer = None;
+                    let until = self.clock.monotonic() + self.config.remember_unknown;
+                    self.cache.admit_unknown(digest, position, until)
+                }
+            };
+            if admission == Admission::Cached {
+                break;
+            }
+        }
+        Ok(answer)
+    }
+
+    fn compile(&self, found: FoundKey, catalogue: &CatalogueIndex) -> Known {
+        match found {
+            FoundKey::Elsewhere { environment, key } => Known::Elsewhere { environment, key },
+            FoundKey::Record(record) => {
+                let key = CompiledKey::new(&record, catalogue);
+                let usage = self.usage.cell(key.summary());
+                Known::Key { key, usage }
+            }
+        }
+    }
+
+    pub(super) async fn look_up_customer(
+        &self,
+        organization: OrganizationId,
+        customer: &Reference<CustomerId>,
+    ) -> Result<Option<CustomerId>, StoreError> {
+        let wanted = (organization, customer.clone());
+        if let Some(found) = self.cache.customer(&wanted) {
+            return Ok(found);
+        }
+        let mut answer = None;
+        for _ in 0..READINGS {
+            let At { position, value } =
+                self.within_timeout(self.store.find_customer(organization, customer)).await?;
+            answer = value;
+            if self.cache.admit_customer(wanted.clone(), value, position) == Admission::Cached {
+                break;
+            }
+        }
+        Ok(answer)
+    }
+
+    /// What all keys have in common, from memory if it is there.
+    pub(super) async fn load_deployment(&self) -> Result<Arc<LoadedDeployment>, StoreError> {
+        if let Some(loaded) = self.cache.deployment() {
+            return Ok(loaded);
+        }
+        let mut readings = 1;
+        loop {
+            let At { position, value } = self.within_timeout(self.store.deployment()).await?;
+            let catalogue = CatalogueIndex::new(&value.catalogue);
+            let loaded = Arc::new(LoadedDeployment { deployment: value, catalogue });
+            if self.cache.admit_deployment(&loaded, position) == Admission::Cached || readings == READINGS {
+                return Ok(loaded);
+            }
+            readings += 1;
+        }
+    }
+}
