@@ -37,7 +37,9 @@ enum Verb {
     Test,
     /// Everything that must hold before a change lands; `test` comes first.
     Ci,
-    /// The long forms of the tests (they see WARDKEY_SOAK=1), written down in SOAK.md with their commit.
+    /// The long forms of the tests, written down in SOAK.md with their commit.
+    ///
+    /// A test with a long form takes it when WARDKEY_SOAK is set, and holds the same promise in small when not.
     Soak,
     /// Write openapi/wardkey.json from the server's own answer.
     Openapi {

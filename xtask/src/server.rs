@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::process;
@@ -50,7 +51,7 @@ impl Server {
         if let Some(status) = self.process.try_wait()? {
             bail!("the server ended with {status}:\n{}", self.log());
         }
-        Ok(get(self.address, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")))
+        Ok(get(self.address, "/readyz", "").is_ok_and(|answer| is_ok(&answer)))
     }
 
     pub(crate) fn url(&self) -> String {
@@ -68,6 +69,15 @@ impl Server {
         let key = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(key.trim().to_owned())
     }
+
+    /// The items of a list, as the bearer of `key` sees it.
+    pub(crate) fn list(&self, path: &str, key: &str) -> Result<Vec<Value>> {
+        let answer = get(self.address, path, &format!("Authorization: Bearer {key}\r\n"))?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        ensure!(is_ok(head), "GET {path}: {answer}");
+        let mut page: Value = serde_json::from_str(body).with_context(|| format!("GET {path}: {body}"))?;
+        serde_json::from_value(page["items"].take()).with_context(|| format!("GET {path} is no list"))
+    }
 }
 
 impl Drop for Server {
@@ -77,12 +87,16 @@ impl Drop for Server {
     }
 }
 
-/// The whole answer to a GET.
-fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+/// The whole answer to a GET. HTTP 1.0, so that its body comes in one piece.
+fn get(address: SocketAddr, path: &str, headers: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
+}
+
+fn is_ok(answer: &str) -> bool {
+    answer.split(' ').nth(1) == Some("200")
 }

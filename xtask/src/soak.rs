@@ -20,7 +20,12 @@ use crate::tools::Tools;
 const RESULTS: &str = "SOAK.md";
 const MUTANTS_VERSION: &str = "27.1.0";
 /// The code whose every mutant some test must notice.
-const DECISIONS: [&str; 1] = ["crates/wardkey-core/src/decide.rs"];
+const DECISIONS: [&str; 4] = [
+    "crates/wardkey-core/src/decide.rs",
+    "crates/wardkey-core/src/network.rs",
+    "crates/wardkey-core/src/requirement.rs",
+    "crates/wardkey-core/src/rights.rs",
+];
 
 /// One line of SOAK.md.
 struct Row {

@@ -133,7 +133,7 @@ fn find_programs() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::handshake::{Answer, greet};
-    use super::{Postgres, SocketAddr};
+    use super::{Command, Postgres, SocketAddr};
     use crate::process;
 
     #[test]
@@ -161,5 +161,26 @@ mod tests {
         let found = Postgres::find_at(address).unwrap();
         assert!(found.throw_away.is_none());
         assert_eq!(found.url, server.url);
+    }
+
+    #[test]
+    fn databases_that_tests_leave_behind_are_dropped_and_no_others() {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], process::free_port().unwrap()));
+        let server = Postgres::find_at(nobody).unwrap();
+        let found = Postgres::find_at(server.throw_away.as_ref().unwrap().address()).unwrap();
+        let psql = found.client("psql").unwrap();
+        let create = |name: &str| {
+            let mut createdb = Command::new(found.client("createdb").unwrap());
+            process::run(createdb.args(["--maintenance-db", &found.url, name])).unwrap();
+        };
+        create("wardkey_test_of_somebody_else");
+        found
+            .watch(|| {
+                create("wardkey_test_left_behind");
+                assert_eq!(found.test_databases(&psql).unwrap().len(), 2);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(found.test_databases(&psql).unwrap(), ["wardkey_test_of_somebody_else".to_owned()].into());
     }
 }
