@@ -46,7 +46,7 @@ pub enum Denial {
     IpNotAllowed,
     /// Permissions are missing.
     InsufficientPermissions {
-        /// Which ones.
+        /// Which ones; none if what was asked for is no permission at all.
         missing: Vec<String>,
     },
     /// A request policy of the backend refused.
@@ -215,6 +215,9 @@ impl VerifyError {
             }
             Self::Denied(Denial::AmbiguousCredentials) => {
                 problem.header("www-authenticate", challenge("invalid_request"))
+            }
+            Self::Denied(Denial::InsufficientPermissions { missing }) if missing.is_empty() => {
+                problem.header("www-authenticate", challenge("insufficient_scope"))
             }
             Self::Denied(Denial::InsufficientPermissions { missing }) => problem
                 .header(

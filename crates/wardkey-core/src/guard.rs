@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::admission::Admission;
 use crate::carrier::{CarriedKey, Carriers};
 use crate::denial::{Denial, Unavailable, VerifyError};
 use crate::network::TrustedProxies;
-use crate::problem::{Problem, RenderedProblem, request_id};
+use crate::problem::{Problem, RenderedProblem, harmless_request_id, mint_request_id};
 use crate::random::{OsRandom, Random};
 use crate::requirement::Requirement;
 use crate::scope::EnvironmentName;
@@ -19,17 +20,6 @@ pub trait RequestView {
 
     /// The address of the other end of the connection.
     fn peer(&self) -> Option<IpAddr>;
-}
-
-/// A request that was let in.
-#[derive(Debug, Clone)]
-pub struct Admission {
-    /// The request's id, incoming or new.
-    pub request_id: String,
-    /// Where the request came from, as far as it can be trusted.
-    pub address: Option<IpAddr>,
-    /// The verified key; absent only where absence is allowed.
-    pub verification: Option<Verification>,
 }
 
 /// Finds the verifier of another environment.
@@ -137,12 +127,11 @@ impl Guard {
 
     /// The request's id: the incoming one if it is harmless and the only one, else a new one.
     pub fn request_id(&self, request: &impl RequestView) -> String {
-        let mut values = request.header_values("x-request-id");
-        let incoming = match (values.next(), values.next()) {
-            (Some(id), None) => Some(id),
-            _ => None,
-        };
-        request_id(incoming, &*self.random)
+        incoming_request_id(request).map_or_else(|| self.mint_request_id(), ToOwned::to_owned)
+    }
+
+    pub(crate) fn mint_request_id(&self) -> String {
+        mint_request_id(&*self.random)
     }
 
     /// Where the request came from, as far as it can be trusted.
@@ -151,11 +140,11 @@ impl Guard {
         self.proxies.client_address(request.peer(), forwarded.into_iter())
     }
 
-    /// Lets a request in, or answers it.
+    /// Lets a request in, or answers it. The admission keeps the guard, for what is refused later.
     ///
     /// # Errors
     /// The answer, ready to be sent.
-    pub async fn admit(&self, request: &impl RequestView) -> Result<Admission, RenderedProblem> {
+    pub async fn admit(self: Arc<Self>, request: &impl RequestView) -> Result<Admission, RenderedProblem> {
         let carried = self.carriers.read(|name| request.header_values(name));
         let address = self.client_address(request);
         let verified = match carried {
@@ -166,7 +155,7 @@ impl Guard {
             CarriedKey::One(secret) => self.verify(secret, address).await.map(Some),
         };
         match verified {
-            Ok(verification) => Ok(Admission { request_id: self.request_id(request), address, verification }),
+            Ok(verification) => Ok(Admission::new(self, incoming_request_id(request), address, verification)),
             Err(error) => Err(self.refuse(&error, &self.request_id(request))),
         }
     }
@@ -207,11 +196,11 @@ impl Guard {
                 );
             }
         }
-        self.render(error.problem(&self.realm).header("vary", self.vary.clone()), request_id)
+        self.render(&error.problem(&self.realm).header("vary", self.vary.clone()), request_id)
     }
 
     /// Renders any problem as this guard renders its own.
-    pub fn render(&self, problem: Problem, request_id: &str) -> RenderedProblem {
+    pub fn render(&self, problem: &Problem, request_id: &str) -> RenderedProblem {
         problem.render(request_id, self.docs_url.as_deref())
     }
 
@@ -221,7 +210,16 @@ impl Guard {
         tracing::error!(remedy, "a handler asks for an API key, but no layer verifies any");
         let detail = "The server is misconfigured. Its log says how.";
         Problem::new("internal_error", 500, "Internal error", detail)
-            .render(&request_id(None, &OsRandom), None)
+            .render(&mint_request_id(&OsRandom), None)
+    }
+}
+
+/// The incoming `X-Request-Id`, if it is harmless and the only one.
+fn incoming_request_id(request: &impl RequestView) -> Option<&str> {
+    let mut values = request.header_values("x-request-id");
+    match (values.next(), values.next()) {
+        (Some(id), None) => harmless_request_id(id),
+        _ => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The rules of Wardkey: what an API key is, what it may do, and whether a request is let in.
 
+mod admission;
 mod base62;
 mod carrier;
 mod decide;
@@ -23,10 +24,11 @@ mod verifier;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use admission::{Admission, AdmittedKey};
 pub use carrier::{CarriedKey, Carrier, Carriers};
 pub use decide::{CompiledKey, KeySummary, decide};
 pub use denial::{Code, Denial, Unavailable, VerifyError};
-pub use guard::{Admission, Guard, RequestView};
+pub use guard::{Guard, RequestView};
 pub use ids::{
     AuditEventId, CustomerId, Id, InstanceId, InvalidId, KeyId, OrganizationId, PrincipalId, Reference,
     SecretId, ServiceAccountId, UserId, WorkspaceId,
@@ -37,7 +39,7 @@ pub use permission::{
     Level, OneOf, Permission, PermissionClass, PermissionGroup, PermissionIndex, PermissionName,
     PermissionSet, Requires, UnknownWord,
 };
-pub use problem::{FieldError, PROBLEM_MEDIA_TYPE, Problem, RenderedProblem, request_id};
+pub use problem::{FieldError, PROBLEM_MEDIA_TYPE, Problem, RenderedProblem};
 pub use random::{OsRandom, Random};
 pub use record::{
     KeyRecord, KeyState, KeyStatus, OrganizationKind, OrganizationRecord, PrincipalKind, PrincipalRecord,

@@ -137,13 +137,15 @@ impl Problem {
             ("x-request-id", request_id.to_owned()),
         ];
         headers.extend(self.headers.iter().cloned());
-        RenderedProblem { status: self.status, headers, body: json.finish().into_bytes() }
+        RenderedProblem { code: self.code, status: self.status, headers, body: json.finish().into_bytes() }
     }
 }
 
 /// An answer ready to be sent: adapters copy it and add nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderedProblem {
+    /// The code for programs, as it stands in the body.
+    pub code: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// Header fields, names in lower case, each once.
@@ -152,15 +154,15 @@ pub struct RenderedProblem {
     pub body: Vec<u8>,
 }
 
-/// The request's id: the incoming `X-Request-Id` if it is 1 to 64 characters of `[A-Za-z0-9._-]`, else a new one.
-pub fn request_id(incoming: Option<&[u8]>, random: &dyn Random) -> String {
-    let fits = |id: &&[u8]| {
-        (1..=64).contains(&id.len())
-            && id.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
-    };
-    if let Some(Ok(id)) = incoming.filter(fits).map(std::str::from_utf8) {
-        return id.to_owned();
-    }
+/// An incoming `X-Request-Id`, if it is 1 to 64 characters of `[A-Za-z0-9._-]`: harmless in logs and headers.
+pub(crate) fn harmless_request_id(incoming: &[u8]) -> Option<&str> {
+    let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let fits = (1..=64).contains(&incoming.len()) && incoming.iter().all(harmless);
+    std::str::from_utf8(incoming).ok().filter(|_| fits)
+}
+
+/// A new request id.
+pub(crate) fn mint_request_id(random: &dyn Random) -> String {
     let mut id = *b"req_0000000000000000000000";
     crate::base62::draw(random, &mut id[4..]);
     String::from_utf8_lossy(&id).into_owned()
@@ -193,11 +195,13 @@ mod tests {
 
     #[test]
     fn an_incoming_request_id_is_kept_only_if_it_is_harmless() {
-        let random = SeededRandom::new(1);
-        assert_eq!(request_id(Some(b"a.B_c-1"), &random), "a.B_c-1");
+        assert_eq!(harmless_request_id(b"a.B_c-1"), Some("a.B_c-1"));
         for bad in [&b""[..], b"a b", b"a\r\nb", b"\xff", &[b'a'; 65]] {
-            assert!(request_id(Some(bad), &random).starts_with("req_"));
+            assert_eq!(harmless_request_id(bad), None, "{bad:?}");
         }
-        assert_ne!(request_id(None, &random), request_id(None, &random));
+        let random = SeededRandom::new(1);
+        let minted = [mint_request_id(&random), mint_request_id(&random)];
+        assert_ne!(minted[0], minted[1]);
+        assert_eq!(harmless_request_id(minted[0].as_bytes()), Some(&*minted[0]));
     }
 }
