@@ -46,7 +46,7 @@ pub use record::{
     Role, RoleGrant, Standing, WorkspaceRecord,
 };
 pub use requirement::{NeededPermissions, Requirement};
-pub use rights::{KeyRights, Principal, Rights, WorkspaceRights};
+pub use rights::{Excess, KeyRights, Principal, Rights, WorkspaceRights};
 pub use scope::{Access, Environment, EnvironmentName, InvalidEnvironmentName};
 pub use secret::{Digest, Hint, InvalidSecretStart, Presented, Secret, SecretStart};
 pub use store::{

@@ -234,6 +234,24 @@ impl Rights {
         }
     }
 
+    /// What of these rights goes beyond `bound`: who holds `bound` may grant nothing of it.
+    pub fn excess_over(&self, bound: &Self) -> Excess {
+        let mut permissions = self.organization_wide.difference(&bound.organization_wide);
+        let mut workspaces = Vec::new();
+        for workspace in &self.workspaces {
+            match bound.workspace(&Reference::Id(workspace.id)) {
+                Some(known) => permissions.extend(&workspace.held.difference(&known.held)),
+                None => workspaces.push(workspace.id),
+            }
+        }
+        Excess {
+            permissions,
+            future_workspaces: self.all_workspaces && !bound.all_workspaces,
+            workspaces,
+            customers: !self.customers.is_within(&bound.customers),
+        }
+    }
+
     /// Whether `P` is held somewhere.
     ///
     /// # Errors
@@ -268,6 +286,26 @@ fn require_in<P: Requires>(held: &PermissionSet) -> Result<(), Denial> {
     let mut missing = Vec::new();
     P::list_missing(held, &mut missing);
     Err(Denial::InsufficientPermissions { missing: missing.into_iter().map(str::to_owned).collect() })
+}
+
+/// What of some rights goes beyond others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excess {
+    /// Permissions that are not held in the same place.
+    pub permissions: PermissionSet,
+    /// Workspaces that are not visible.
+    pub workspaces: Vec<WorkspaceId>,
+    /// Whether all workspaces are reached, those made later included, where only some may be.
+    pub future_workspaces: bool,
+    /// Whether customers are reached that may not be.
+    pub customers: bool,
+}
+
+impl Excess {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.permissions.is_empty() && self.workspaces.is_empty() && !self.future_workspaces && !self.customers
+    }
 }
 
 /// The user or service account of a key, and the id that the product's backend gave it.

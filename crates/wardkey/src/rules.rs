@@ -1,0 +1,128 @@
+//! Rules for text and lists: each broken one becomes an error at its field.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+
+use wardkey_core::{FieldError, Id, IpNetwork, PermissionName};
+
+use crate::error::Error;
+
+/// The longest name, in characters.
+pub const MAX_NAME: usize = 100;
+/// The longest description, in characters.
+pub const MAX_DESCRIPTION: usize = 1_000;
+/// The longest reason, in characters.
+pub const MAX_REASON: usize = 500;
+/// The largest metadata, in bytes of its JSON text.
+pub const MAX_METADATA: usize = 4_096;
+/// The most entries of a list of permissions or of networks.
+pub const MAX_LIST: usize = 100;
+
+/// Collects every broken rule, so that a caller hears of all at once.
+#[derive(Debug, Default)]
+pub(crate) struct Findings(Vec<FieldError>);
+
+impl Findings {
+    pub(crate) fn add(&mut self, pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) {
+        self.0.push(FieldError { pointer: pointer.into(), code, detail: detail.into() });
+    }
+
+    pub(crate) fn push(&mut self, error: FieldError) {
+        self.0.push(error);
+    }
+
+    /// The value, or what was noted of it.
+    pub(crate) fn keep<T>(&mut self, value: Result<T, FieldError>) -> Option<T> {
+        value.map_err(|error| self.push(error)).ok()
+    }
+
+    pub(crate) fn into_result(self) -> Result<(), Error> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
+    }
+
+    pub(crate) fn name(&mut self, name: &str) {
+        if name.trim().is_empty() {
+            self.add("/name", "required", "must not be blank");
+        }
+        self.text("/name", name, MAX_NAME);
+        if name.contains(['\n', '\t', '\r']) {
+            self.add("/name", "control_character", "must be one line without tabs");
+        }
+    }
+
+    pub(crate) fn description(&mut self, description: Option<&str>) {
+        if let Some(description) = description {
+            self.text("/description", description, MAX_DESCRIPTION);
+        }
+    }
+
+    pub(crate) fn reason(&mut self, reason: Option<&str>) {
+        if let Some(reason) = reason {
+            self.text("/reason", reason, MAX_REASON);
+        }
+    }
+
+    /// The backend's own id for an object: one short line that cannot be taken for Wardkey's id.
+    pub(crate) fn external_id<I: Id>(&mut self, external_id: Option<&str>) {
+        let Some(text) = external_id else { return };
+        let visible = |c: char| !c.is_control() && !c.is_whitespace();
+        if text.is_empty() || text.chars().count() > MAX_NAME || !text.chars().all(visible) {
+            let detail = format!("must be 1 to {MAX_NAME} characters without white space");
+            self.add("/external_id", "malformed", detail);
+        }
+        if text.parse::<I>().is_ok() {
+            self.add("/external_id", "reserved", "must not have the form of Wardkey's own ids");
+        }
+    }
+
+    /// An address as people write it; whether mail arrives there is not asked.
+    pub(crate) fn email(&mut self, email: &str) {
+        let fits = email.len() <= 254
+            && email.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty())
+            && email.chars().all(|c| !c.is_control() && !c.is_whitespace());
+        if !fits {
+            self.add("/email", "malformed", "must be an e-mail address of at most 254 characters");
+        }
+    }
+
+    /// Length in characters, and no control characters but line breaks and tabs.
+    fn text(&mut self, pointer: &str, text: &str, longest: usize) {
+        if text.chars().count() > longest {
+            self.add(pointer, "too_long", format!("must be at most {longest} characters"));
+        }
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t' | '\r')) {
+            self.add(pointer, "control_character", "must not contain control characters");
+        }
+    }
+
+    pub(crate) fn metadata(&mut self, metadata: &serde_json::Map<String, serde_json::Value>) {
+        let text = serde_json::to_string(metadata).unwrap_or_default();
+        if text.len() > MAX_METADATA {
+            self.add("/metadata", "too_long", format!("must be at most {MAX_METADATA} bytes of JSON"));
+        }
+        if text.contains("\\u0000") {
+            self.add("/metadata", "control_character", "must not contain U+0000");
+        }
+    }
+
+    pub(crate) fn permissions(&mut self, permissions: &[PermissionName]) {
+        self.list("/permissions", permissions);
+    }
+
+    pub(crate) fn networks(&mut self, networks: &[IpNetwork]) {
+        self.list("/ip_allowlist", networks);
+    }
+
+    /// Not too many, and each once.
+    fn list<T: Eq + Hash>(&mut self, pointer: &str, items: &[T]) {
+        if items.len() > MAX_LIST {
+            self.add(pointer, "too_many", format!("must hold at most {MAX_LIST} entries"));
+        }
+        let mut seen = HashSet::new();
+        for (at, item) in items.iter().enumerate() {
+            if !seen.insert(item) {
+                self.add(format!("{pointer}/{at}"), "duplicate", "stands here twice");
+            }
+        }
+    }
+}

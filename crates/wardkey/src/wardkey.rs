@@ -1,0 +1,297 @@
+//! The handle on a deployment, and its doors.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::Handle;
+use wardkey_core::permission::OperatorAct;
+use wardkey_core::{
+    AuditEventId, Clock, EnvironmentName, InvalidEnvironmentName, OrganizationId, OrganizationKind,
+    OrganizationRecord, OsRandom, Permission as _, Random, Reference, Rights, SystemClock, Timestamp,
+    Verifier, VerifierConfig, WorkspaceRecord,
+};
+use wardkey_storage::{
+    Act, Backend, Migrated, OpenConfig, OpenError, Organization, Page, Storage, WORKSPACE_LIMIT,
+};
+
+use crate::caller::Caller;
+use crate::deployment::DeploymentHandle;
+use crate::error::Error;
+use crate::own::Own;
+use crate::tenant::Tenant;
+
+/// A deployment of Wardkey: what may be done with it, and by whom.
+///
+/// Data is reached only through authorization. There is a door for each kind of business, and no other way in:
+/// [`enter`](Self::enter) an organization, [`enter_deployment`](Self::enter_deployment),
+/// [`enter_self`](Self::enter_self). Clones share everything.
+#[derive(Clone)]
+pub struct Wardkey {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    storage: Storage,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    runtime: Handle,
+    verifier_config: VerifierConfig,
+    verifiers: Mutex<HashMap<EnvironmentName, Verifier>>,
+}
+
+impl Wardkey {
+    /// Opens a migrated database: `sqlite:<path>`, `postgres://…` or `postgresql://…`. It is neither created nor
+    /// migrated here.
+    ///
+    /// # Errors
+    /// If the URL names no known database, none answers there, or its schema is not one that this version knows.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        let clock = Arc::new(SystemClock::new());
+        Self::open_with(url, OpenConfig::default(), VerifierConfig::default(), clock, Arc::new(OsRandom))
+            .await
+    }
+
+    /// The same, configured, and with its own clock and randomness.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn open_with(
+        url: &str,
+        config: OpenConfig,
+        verifier_config: VerifierConfig,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, OpenError> {
+        let storage = Storage::open(url, config).await?;
+        let runtime = Handle::current();
+        let verifiers = Mutex::default();
+        Ok(Self { inner: Arc::new(Inner { storage, clock, random, runtime, verifier_config, verifiers }) })
+    }
+
+    /// Opens a database only to verify keys of one environment, as a backend does that embeds an adapter. The host
+    /// spawns [`Verifier::follow`].
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let verifier = wardkey::Wardkey::open_verifier("sqlite:wardkey-data/wardkey.db", "production").await?;
+    /// tokio::spawn(verifier.follow());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open), or if the environment's name is none. Whether the deployment has such an
+    /// environment is for [`Verifier::check_ready`] to say.
+    pub async fn open_verifier(url: &str, environment: &str) -> Result<Verifier, OpenVerifierError> {
+        let environment = environment.parse()?;
+        let storage = Storage::open(url, OpenConfig::default()).await?;
+        Ok(Verifier::new(Arc::new(storage), environment, VerifierConfig::default()))
+    }
+
+    /// Brings a database's schema up to date, creating a SQLite file that is missing. Only a server and its command
+    /// line do this.
+    ///
+    /// # Errors
+    /// If no database answers, or a migration fails.
+    pub async fn migrate(url: &str) -> Result<Migrated, OpenError> {
+        Storage::migrate(url).await
+    }
+
+    /// The verifier of this environment's keys, following the changes. What is done through this handle takes effect
+    /// in it before the call returns.
+    pub fn verifier(&self, environment: &EnvironmentName) -> Verifier {
+        let mut verifiers = self.inner.verifiers.lock().unwrap_or_else(PoisonError::into_inner);
+        let verifier = verifiers.entry(environment.clone()).or_insert_with(|| {
+            let verifier = Verifier::with_clock(
+                Arc::new(self.inner.storage.clone()),
+                environment.clone(),
+                self.inner.verifier_config.clone(),
+                Arc::clone(&self.inner.clock),
+                &*self.inner.random,
+            );
+            self.inner.runtime.spawn(verifier.follow());
+            verifier
+        });
+        verifier.clone()
+    }
+
+    /// Enters an organization, bound to it from here on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the caller has no business there, exactly as if it did not exist.
+    pub async fn enter(
+        &self,
+        caller: &Caller,
+        organization: &Reference<OrganizationId>,
+    ) -> Result<Tenant, Error> {
+        let rights = match caller.verification() {
+            Some(verification) if names(organization, &verification.rights.rights) => {
+                return Ok(Tenant::of_key(self.clone(), caller.clone(), verification.clone()));
+            }
+            Some(verification) if !may_act_anywhere(&verification.rights.rights) => {
+                return Err(Error::NotFound);
+            }
+            _ => self.owner_rights(organization).await?,
+        };
+        Ok(Tenant::of_operator(self.clone(), caller.clone(), rights))
+    }
+
+    /// Enters the business of the whole deployment, which needs an `operator:…` permission for each operation.
+    pub fn enter_deployment(&self, caller: &Caller) -> DeploymentHandle {
+        DeploymentHandle::new(self.clone(), caller.clone())
+    }
+
+    /// Enters the caller's own business.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a local caller, who is nobody in particular.
+    pub fn enter_self(&self, caller: &Caller) -> Result<Own, Error> {
+        let verification = caller.verification().ok_or(Error::NotFound)?;
+        Ok(Own::new(self.clone(), caller.clone(), verification.clone()))
+    }
+
+    async fn owner_rights(&self, organization: &Reference<OrganizationId>) -> Result<Rights, Error> {
+        let organization = self.storage().find_organization(organization).await?.ok_or(Error::NotFound)?;
+        let record = self.organization_record(organization).await?;
+        let catalogue = self.catalogue_index().await?;
+        Ok(Rights::of_owner(&record, &catalogue))
+    }
+
+    /// The organization as rights are computed from it.
+    pub(crate) async fn organization_record(
+        &self,
+        organization: Organization,
+    ) -> Result<OrganizationRecord, Error> {
+        let page = Page { after: None, limit: WORKSPACE_LIMIT };
+        let workspaces = self.storage().list_workspaces(organization.id, None, page).await?;
+        let mut workspaces: Vec<_> = workspaces
+            .into_iter()
+            .map(|workspace| WorkspaceRecord { id: workspace.id, external_id: workspace.external_id })
+            .collect();
+        workspaces.sort_by_key(|workspace| workspace.id);
+        Ok(OrganizationRecord {
+            id: organization.id,
+            external_id: organization.external_id,
+            kind: organization.kind,
+            state: organization.state,
+            workspaces,
+        })
+    }
+
+    pub(crate) async fn catalogue_index(&self) -> Result<wardkey_core::CatalogueIndex, Error> {
+        let deployment = self.storage().load_deployment().await?;
+        Ok(wardkey_core::CatalogueIndex::new(&deployment.catalogue))
+    }
+
+    /// Makes what was just committed take effect in every verifier of this handle. Should the store not answer now,
+    /// their feed catches up by itself.
+    pub(crate) async fn publish(&self) {
+        let verifiers: Vec<_> = {
+            let verifiers = self.inner.verifiers.lock().unwrap_or_else(PoisonError::into_inner);
+            verifiers.values().cloned().collect()
+        };
+        for verifier in verifiers {
+            if let Err(error) = verifier.catch_up().await {
+                tracing::debug!(%error, environment = %verifier.environment(), "will catch up by polling");
+            }
+        }
+    }
+
+    /// How an act of this caller stands in the books.
+    pub(crate) fn act(&self, caller: &Caller) -> Act {
+        let now = self.now();
+        Act {
+            actor: caller.actor(),
+            acting_for: None,
+            request_id: caller.request_id.clone(),
+            address: caller.address,
+            now,
+            audit_id: AuditEventId::mint(now, self.random()),
+        }
+    }
+
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.inner.storage
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    pub(crate) fn random(&self) -> &dyn Random {
+        &*self.inner.random
+    }
+
+    /// Which kind of database it is.
+    pub fn backend(&self) -> Backend {
+        self.storage().backend()
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn ping(&self) -> Result<(), Error> {
+        Ok(self.storage().ping().await?)
+    }
+
+    /// Deletes what is kept for a time only. Only a server calls it, every hour or so.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn prune(&self) -> Result<(), Error> {
+        let pruned = self.storage().prune(self.now()).await?;
+        tracing::debug!(?pruned, "pruned");
+        Ok(())
+    }
+
+    /// Reports the usage that verifiers have counted. A host calls it when it shuts down.
+    pub async fn flush(&self) {
+        let verifiers: Vec<_> = {
+            let verifiers = self.inner.verifiers.lock().unwrap_or_else(PoisonError::into_inner);
+            verifiers.values().cloned().collect()
+        };
+        for verifier in verifiers {
+            if let Err(error) = verifier.report().await {
+                tracing::warn!(%error, environment = %verifier.environment(), "usage could not be reported");
+            }
+        }
+    }
+}
+
+/// Why a verifier could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenVerifierError {
+    /// The name is not that of an environment.
+    #[error(transparent)]
+    Environment(#[from] InvalidEnvironmentName),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// Whether the organization that is meant is the one in which these rights hold.
+fn names(organization: &Reference<OrganizationId>, rights: &Rights) -> bool {
+    match organization {
+        Reference::Id(id) => *id == rights.organization(),
+        Reference::External(text) => rights.organization_external_id() == Some(text),
+    }
+}
+
+/// `operator:act` is the rights of an owner in every organization but one's own, where one has what one has.
+fn may_act_anywhere(rights: &Rights) -> bool {
+    rights.organization_kind() == OrganizationKind::Operator
+        && rights.organization_wide().contains(OperatorAct::index())
+}
+
+impl std::fmt::Debug for Wardkey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wardkey").field("storage", &self.inner.storage).finish_non_exhaustive()
+    }
+}
