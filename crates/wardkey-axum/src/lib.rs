@@ -1,1 +1,22 @@
-//! Verify Wardkey API keys in axum
+#![cfg_attr(feature = "testing", doc = include_str!("../README.md"))]
+// The front page is a test, which needs keys without a database.
+#![cfg_attr(not(feature = "testing"), doc = "Verify Wardkey API keys in axum.")]
+
+mod extract;
+mod layer;
+mod refusal;
+mod require;
+
+pub use axum;
+pub use extract::{ApiKey, admission};
+pub use layer::{KeyLayer, KeyService};
+pub use refusal::Refusal;
+pub use require::{Require, RequireService, require};
+#[cfg(feature = "testing")]
+pub use wardkey_core::testing;
+pub use wardkey_core::{
+    Admission, All, Carrier, Carriers, Code, CustomerId, EnvironmentName, Guard, Id, InvalidId, IpNetwork,
+    KeyId, KeySummary, OneOf, OrganizationId, Permission, PermissionGroup, Principal, PrincipalId, Reference,
+    RenderedProblem, Requires, SecretId, ServiceAccountId, TrustedProxies, UserId, Verification, Verifier,
+    VerifierConfig, WorkspaceId, permissions,
+};

@@ -10,7 +10,7 @@
 //! | `/legacy` | reads [`legacy_carriers`], realm [`LEGACY_REALM`], documentation at [`LEGACY_DOCS_URL`] |
 //! | `/forgotten` | none |
 //!
-//! Every route answers `GET` with plain text:
+//! Every route answers `GET` with plain text, and `/strict/key` also `OPTIONS`:
 //!
 //! | route | handler | text |
 //! |---|---|---|
