@@ -5,7 +5,7 @@
 //! use poem::{Endpoint, EndpointExt, Request, Route};
 //! use poem_openapi::{OpenApi, OpenApiService, param::Path, payload::PlainText};
 //! use wardkey_poem::openapi::KeyAuth;
-//! use wardkey_poem::testing::TestKeys;
+//! # use wardkey_core::testing::TestKeys;
 //! use wardkey_poem::{Id, KeyLayer, Refusal, WorkspaceId, permissions};
 //!
 //! permissions! { "Documents" { pub DocumentsRead = "documents:read", read, "Read documents" } }
@@ -31,6 +31,7 @@
 //! let service = OpenApiService::new(Api, "Documents", "1.0");
 //! assert!(service.spec().contains(r#""bearer""#));
 //!
+//! // Keys without a database: `wardkey_poem::testing::TestKeys`.
 //! let workspace = WorkspaceId::from_bytes([1; 16]);
 //! let keys = TestKeys::new(CATALOGUE, &[workspace]);
 //! let app = Route::new().nest("/", service).with(KeyLayer::new(keys.verifier()));
