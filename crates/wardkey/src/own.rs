@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wardkey_core::{KeyRights, PrincipalId, Reference, Verification};
+use wardkey_core::{KeyRights, PrincipalId, Reference, Timestamp, Verification};
 use wardkey_storage::{Key, Organization};
 
 use crate::caller::Caller;
@@ -36,6 +36,11 @@ pub struct Me {
 impl Own {
     pub(crate) fn new(wardkey: Wardkey, caller: Caller, verification: Verification) -> Self {
         Self { wardkey, caller, verification }
+    }
+
+    /// The time by which this deployment decides.
+    pub fn now(&self) -> Timestamp {
+        self.wardkey.now()
     }
 
     /// Who the caller is and what it may do.

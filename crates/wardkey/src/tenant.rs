@@ -40,6 +40,14 @@ impl Tenant {
         Self { wardkey, caller, standing: CallerStanding::Owner(Arc::new(rights)) }
     }
 
+    /// Makes issuing and rotating happen once, however often they are asked for; see
+    /// [`Caller::with_idempotency_key`]. For a request whose body is read after the organization was entered.
+    #[must_use]
+    pub fn with_idempotency_key(mut self, key: impl Into<String>, request: [u8; 32]) -> Self {
+        self.caller = self.caller.with_idempotency_key(key, request);
+        self
+    }
+
     /// The organization.
     pub fn organization_id(&self) -> OrganizationId {
         self.rights().organization()
