@@ -8,4 +8,4 @@ mod store;
 pub use clock::FixedClock;
 pub use keys::TestKeys;
 pub use random::SeededRandom;
-pub use store::MemoryStore;
+pub use store::{MemoryStore, yield_once};

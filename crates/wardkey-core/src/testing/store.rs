@@ -1,9 +1,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use tokio::sync::Notify;
 
+use super::SeededRandom;
 use crate::ids::{CustomerId, KeyId, OrganizationId, Reference};
+use crate::random::Random;
 use crate::record::KeyRecord;
 use crate::scope::EnvironmentName;
 use crate::secret::Digest;
@@ -26,6 +29,7 @@ struct State {
     epoch: i64,
     changes: Vec<Change>,
     failing: bool,
+    turns: Option<SeededRandom>,
     finds: u64,
     reports: Vec<Report>,
 }
@@ -40,6 +44,7 @@ impl MemoryStore {
             epoch: 1,
             changes: Vec::new(),
             failing: false,
+            turns: None,
             finds: 0,
             reports: Vec::new(),
         };
@@ -100,6 +105,12 @@ impl MemoryStore {
         self.lock().failing = failing;
     }
 
+    /// From now on answers overtake each other: each takes between one and eight turns of the scheduler, drawn by
+    /// this seed.
+    pub fn set_unsteady(&self, seed: u64) {
+        self.lock().turns = Some(SeededRandom::new(seed));
+    }
+
     /// How often a key was looked up.
     pub fn finds(&self) -> u64 {
         self.lock().finds
@@ -119,10 +130,17 @@ impl MemoryStore {
         read: impl FnOnce(&mut State) -> T,
     ) -> StoreFuture<'_, Result<T, StoreError>> {
         let mut state = self.lock();
+        let turns = state.turns.as_ref().map_or(1, |random| {
+            let mut byte = [0];
+            random.fill(&mut byte);
+            1 + byte[0] % 8
+        });
         let answer = if state.failing { Err(StoreError::new("told to fail")) } else { Ok(read(&mut state)) };
         Box::pin(async move {
             // As with a real store, others get their turn before the answer is there.
-            tokio::task::yield_now().await;
+            for _ in 0..turns {
+                yield_once().await;
+            }
             answer
         })
     }
@@ -196,4 +214,17 @@ impl KeyStore for MemoryStore {
     fn report<'a>(&'a self, report: &'a Report) -> StoreFuture<'a, Result<(), StoreError>> {
         self.answer(|state| state.reports.push(report.clone()))
     }
+}
+
+/// Lets whoever else is ready have one turn, and no more: a runtime's own way to yield may give others many.
+pub async fn yield_once() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

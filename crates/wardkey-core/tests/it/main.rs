@@ -1,0 +1,10 @@
+//! The promises of the core, each with a test that fails when it breaks.
+
+#![expect(clippy::unwrap_used, reason = "a test may end where its ground gives way")]
+
+mod allocations;
+mod decide;
+mod feed;
+mod guard;
+mod rights;
+mod verifier;

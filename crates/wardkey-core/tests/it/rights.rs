@@ -1,0 +1,134 @@
+//! What a key may do: level, list, role, scope.
+
+use wardkey_core::permission::{AdminKeys, AdminMembers, KeysWrite, OperatorVerify};
+use wardkey_core::testing::TestKeys;
+use wardkey_core::{
+    Access, BuiltInRole, Catalogue, CatalogueIndex, Code, Id, KeyRecord, Level, OneOf, OrganizationKind,
+    PrincipalKind, Reference, Rights, Role, RoleGrant, UserId, WorkspaceId,
+};
+
+wardkey_core::permissions! {
+    "Pipelines" {
+        PipelinesRead = "pipelines:read", read, "See pipelines";
+        PipelinesRun = "pipelines:run", write, "Run pipelines";
+    }
+}
+
+fn ws(n: u8) -> WorkspaceId {
+    WorkspaceId::from_bytes([n; 16])
+}
+
+fn rights(record: &KeyRecord) -> Rights {
+    Rights::of_key(record, &CatalogueIndex::new(&Catalogue::declared(CATALOGUE)))
+}
+
+fn names(rights: &Rights) -> Vec<String> {
+    rights.anywhere().names().iter().map(ToString::to_string).collect()
+}
+
+/// A key of a user who holds these roles.
+fn user_key(level: Level, listed: &[&str], grants: &[(Option<WorkspaceId>, BuiltInRole)]) -> KeyRecord {
+    let keys = TestKeys::new(CATALOGUE, &[ws(1), ws(2)]);
+    let mut record = keys.record(listed);
+    record.level = level;
+    let grants = grants
+        .iter()
+        .map(|(workspace, role)| RoleGrant { workspace: *workspace, role: Role::BuiltIn(*role) });
+    record.principal.kind = PrincipalKind::User { id: UserId::from_bytes([9; 16]), grants: grants.collect() };
+    record
+}
+
+#[test]
+fn a_service_account_key_has_exactly_what_level_and_list_give() {
+    let keys = TestKeys::new(CATALOGUE, &[ws(1)]);
+    let mut record = keys.record(&["admin:keys", "unknown:thing"]);
+    assert_eq!(names(&rights(&record)), ["admin:keys"], "an unknown name is held by nobody");
+    record.level = Level::ReadOnly;
+    assert_eq!(names(&rights(&record)), ["admin:keys", "pipelines:read"]);
+    record.level = Level::All;
+    assert_eq!(names(&rights(&record)), ["admin:keys", "pipelines:read", "pipelines:run"]);
+}
+
+#[test]
+fn level_all_of_a_user_key_gives_everything_but_making_keys() {
+    let owner = [(None, BuiltInRole::Owner)];
+    let all = rights(&user_key(Level::All, &[], &owner));
+    assert!(all.require::<AdminMembers>().is_ok());
+    assert!(all.require::<OneOf<(KeysWrite, AdminKeys)>>().is_err());
+    let listed = rights(&user_key(Level::All, &["keys:write"], &owner));
+    assert!(listed.require::<KeysWrite>().is_ok());
+}
+
+#[test]
+fn a_user_key_never_exceeds_its_user() {
+    let viewer = [(None, BuiltInRole::Viewer)];
+    let record = user_key(Level::All, &["pipelines:run", "admin:keys", "keys:write"], &viewer);
+    assert_eq!(names(&rights(&record)), ["pipelines:read"]);
+}
+
+#[test]
+fn a_role_on_a_workspace_shows_that_workspace_only_and_gives_nothing_reserved() {
+    let rights = rights(&user_key(Level::All, &["keys:write"], &[(Some(ws(1)), BuiltInRole::Owner)]));
+    assert_eq!(names(&rights), ["pipelines:read", "pipelines:run"]);
+    assert!(rights.organization_wide().is_empty() && !rights.sees_all_workspaces());
+    assert_eq!(rights.workspaces_with::<PipelinesRun>().collect::<Vec<_>>(), [ws(1)]);
+    let elsewhere = rights.require_in_workspace::<PipelinesRun>(&Reference::Id(ws(2)));
+    assert_eq!(elsewhere.unwrap_err().code(), Code::NotFound);
+}
+
+#[test]
+fn a_permission_counts_only_in_its_place() {
+    let grants = [(Some(ws(1)), BuiltInRole::Member), (Some(ws(2)), BuiltInRole::Viewer)];
+    let rights = rights(&user_key(Level::All, &[], &grants));
+    assert!(rights.require::<PipelinesRun>().is_ok(), "held in at least one place");
+    let visible = rights.require_in_workspace::<PipelinesRun>(&Reference::Id(ws(2)));
+    assert_eq!(visible.unwrap_err().code(), Code::InsufficientPermissions);
+    assert_eq!(rights.workspaces_with::<PipelinesRead>().count(), 2);
+}
+
+#[test]
+fn a_key_for_specific_workspaces_has_nothing_organization_wide() {
+    let keys = TestKeys::new(CATALOGUE, &[ws(1), ws(2)]);
+    let mut record = keys.record(&["pipelines:read", "admin:keys"]);
+    record.workspaces = Access::specific([ws(2), ws(3)]);
+    let rights = rights(&record);
+    assert_eq!(names(&rights), ["pipelines:read"]);
+    assert!(rights.require::<AdminKeys>().is_err());
+    let listed: Vec<_> = rights.workspaces().iter().map(|workspace| workspace.id).collect();
+    assert_eq!(listed, [ws(2)], "a workspace that the organization does not have is not visible");
+}
+
+#[test]
+fn operator_permissions_exist_only_in_the_operator_organization() {
+    let keys = TestKeys::new(CATALOGUE, &[]);
+    let mut record = keys.record(&["operator:verify"]);
+    assert!(rights(&record).require::<OperatorVerify>().is_err());
+    record.organization.kind = OrganizationKind::Operator;
+    assert!(rights(&record).require::<OperatorVerify>().is_ok());
+}
+
+#[test]
+fn a_backend_may_speak_its_own_ids() {
+    let keys = TestKeys::new(CATALOGUE, &[ws(1)]);
+    let mut record = keys.record(&["pipelines:read"]);
+    record.organization.workspaces[0].external_id = Some("eu-1".to_owned());
+    let rights = rights(&record);
+    assert_eq!(rights.require_in_workspace::<PipelinesRead>(&"eu-1".into()), Ok(ws(1)));
+    assert!(rights.require_in_workspace::<PipelinesRead>(&"eu-2".into()).is_err());
+}
+
+#[test]
+fn excess_is_found_in_permissions_places_and_the_future() {
+    let keys = TestKeys::new(CATALOGUE, &[ws(1), ws(2)]);
+    let wide = rights(&keys.record(&["pipelines:read", "pipelines:run"]));
+    let mut narrow_record = keys.record(&["pipelines:read"]);
+    narrow_record.workspaces = Access::specific([ws(1)]);
+    let narrow = rights(&narrow_record);
+    assert!(narrow.excess_over(&wide).is_empty());
+    let excess = wide.excess_over(&narrow);
+    assert!(
+        excess.future_workspaces
+            && excess.workspaces == [ws(2)]
+            && excess.permissions.contains_name("pipelines:run")
+    );
+}
