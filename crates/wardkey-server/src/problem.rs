@@ -1,0 +1,312 @@
+//! What the server answers when it does not do what it was asked: the codes that verification does not have, and the
+//! one error type of handlers.
+
+use std::fmt;
+
+use poem::Response;
+use poem::error::ResponseError;
+use poem::http::StatusCode;
+use wardkey::{Conflict, Error};
+use wardkey_core::{Denial, FieldError, Problem, RenderedProblem, VerifyError};
+
+/// The name of the protected space in challenges; that of the guard's own.
+const REALM: &str = "wardkey";
+
+/// The codes of the server's own answers; those of verification stand in [`wardkey_core::Code`], and no word means two
+/// things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The request is not of the form that the operation expects.
+    InvalidRequest,
+    /// More is asked for than the caller holds.
+    ExceedsOwnRights,
+    /// The path exists, the method does not.
+    MethodNotAllowed,
+    /// The body is too large.
+    PayloadTooLarge,
+    /// The body is of another media type.
+    UnsupportedMediaType,
+    /// The object has changed since it was read.
+    VersionMismatch,
+    /// The request must say which version it changes.
+    PreconditionRequired,
+    /// The organization has as many keys as it may.
+    KeyLimitReached,
+    /// Two secrets are live already.
+    RotationInProgress,
+    /// What is to be changed is revoked for ever.
+    KeyIsRevoked,
+    /// What is to be changed has expired.
+    KeyHasExpired,
+    /// The key would be left without a secret.
+    LastSecret,
+    /// Another secret has this digest.
+    DigestInUse,
+    /// The organization has as many workspaces as it may.
+    WorkspaceLimitReached,
+    /// The e-mail address is taken.
+    EmailInUse,
+    /// The external id is taken.
+    ExternalIdInUse,
+    /// The state of things does not allow it.
+    Conflict,
+    /// The idempotency key came with another request before.
+    IdempotencyMismatch,
+    /// It took too long.
+    RequestTimeout,
+    /// Something that the operation needs does not answer.
+    Unavailable,
+    /// A mistake of the server.
+    InternalError,
+}
+
+/// A line of the table: code on the wire, HTTP status, title, and the detail that people read.
+struct Row(Code, &'static str, u16, &'static str, &'static str);
+
+/// The one table of these codes, in the form of the core's.
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    Row(Code::InvalidRequest, "invalid_request", 400, "Invalid request",
+        "The request is not of the form that this operation expects."),
+    Row(Code::ExceedsOwnRights, "exceeds_own_rights", 403, "Exceeds own rights",
+        "The request asks for more than its own credential holds, and nobody grants what they do not hold."),
+    Row(Code::MethodNotAllowed, "method_not_allowed", 405, "Method not allowed",
+        "There is no operation with this method at this path. The Allow header lists the methods that there are."),
+    Row(Code::VersionMismatch, "version_mismatch", 412, "Version mismatch",
+        "The object has changed since it was read. Read it again and send its new ETag in If-Match."),
+    Row(Code::PayloadTooLarge, "payload_too_large", 413, "Payload too large",
+        "The body is too large. At most 64 KiB are read."),
+    Row(Code::UnsupportedMediaType, "unsupported_media_type", 415, "Unsupported media type",
+        "The body must be JSON, and the request must say so: Content-Type: application/json."),
+    Row(Code::PreconditionRequired, "precondition_required", 428, "Precondition required",
+        "This operation needs the ETag of what it changes in an If-Match header."),
+    Row(Code::KeyLimitReached, "key_limit_reached", 409, "Key limit reached",
+        "The organization has as many keys as it may. Revoke one first; a rotation needs no further place."),
+    Row(Code::RotationInProgress, "rotation_in_progress", 409, "Rotation in progress",
+        "The key has two live secrets already. End the older one first, or wait until it ends."),
+    Row(Code::KeyIsRevoked, "key_is_revoked", 409, "The key is revoked",
+        "The key is revoked for ever. Issue a new one."),
+    Row(Code::KeyHasExpired, "key_has_expired", 409, "The key has expired",
+        "The key has expired. Move its expiry first, or issue a new one."),
+    Row(Code::LastSecret, "last_secret", 409, "Last secret",
+        "It is the key's last live secret. Rotate the key first, or revoke it."),
+    Row(Code::DigestInUse, "digest_in_use", 409, "Digest in use",
+        "A secret with this digest exists already."),
+    Row(Code::WorkspaceLimitReached, "workspace_limit_reached", 409, "Workspace limit reached",
+        "The organization has as many workspaces as it may."),
+    Row(Code::EmailInUse, "email_in_use", 409, "E-mail address in use",
+        "Another user has this e-mail address."),
+    Row(Code::ExternalIdInUse, "external_id_in_use", 409, "External id in use",
+        "Another object of this kind has this external id."),
+    Row(Code::Conflict, "conflict", 409, "Conflict",
+        "The present state does not allow this."),
+    Row(Code::IdempotencyMismatch, "idempotency_mismatch", 422, "Idempotency mismatch",
+        "This Idempotency-Key came with another request before. Use a new one for a new request."),
+    Row(Code::InternalError, "internal_error", 500, "Internal error",
+        "The server made a mistake. Its log says more under this request's id."),
+    Row(Code::RequestTimeout, "request_timeout", 503, "Request timed out",
+        "The request could not be completed in time. Try again shortly."),
+    Row(Code::Unavailable, "unavailable", 503, "Unavailable",
+        "The server cannot serve this request right now. Try again shortly."),
+];
+
+impl Code {
+    /// Every code, in the order of the table.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.0)
+    }
+
+    fn row(self) -> &'static Row {
+        TABLE.iter().find(|row| row.0 == self).expect("each code has its line in the table")
+    }
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The HTTP status.
+    pub fn status(self) -> u16 {
+        self.row().2
+    }
+
+    /// A short name, the same at each occurrence.
+    pub fn title(self) -> &'static str {
+        self.row().3
+    }
+
+    /// What people read when nothing more precise is said.
+    pub fn detail(self) -> &'static str {
+        self.row().4
+    }
+
+    /// The problem of this code, as the table has it; one of a passing nature says when to try again.
+    pub fn problem(self) -> Problem {
+        let problem = Problem::new(self.as_str(), self.status(), self.title(), self.detail());
+        if self.status() == 503 { problem.header("retry-after", "1") } else { problem }
+    }
+}
+
+/// Why a handler or an extractor does not do what it was asked. It becomes an answer at the server's edge, which knows
+/// the id of the request, and logs the cause.
+#[derive(Debug)]
+pub struct Refusal {
+    problem: Problem,
+    cause: Option<Cause>,
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+impl Refusal {
+    /// A 400 that says what is wrong with which field.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        Code::InvalidRequest.problem().errors(errors).into()
+    }
+
+    /// The answer, not yet rendered.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// What stands behind an outage, for the log: the whole chain in one line.
+    pub(crate) fn cause(&self) -> Option<String> {
+        let first: &(dyn std::error::Error + 'static) = self.cause.as_deref()?;
+        let chain = std::iter::successors(Some(first), |error| error.source());
+        Some(chain.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self { problem, cause: None }
+    }
+}
+
+impl From<Code> for Refusal {
+    fn from(code: Code) -> Self {
+        code.problem().into()
+    }
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        VerifyError::Denied(denial).problem(REALM).into()
+    }
+}
+
+impl From<VerifyError> for Refusal {
+    fn from(error: VerifyError) -> Self {
+        Self { problem: error.problem(REALM), cause: Some(error.into()) }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable(cause) => Self { problem: Code::Unavailable.problem(), cause: Some(cause) },
+            Error::NotFound => Denial::NotFound.into(),
+            Error::Forbidden { missing } => Denial::InsufficientPermissions { missing }.into(),
+            Error::ExceedsOwnRights(errors) => Code::ExceedsOwnRights.problem().errors(errors).into(),
+            Error::Invalid(errors) => Self::invalid(errors),
+            Error::VersionMismatch { current } => {
+                Code::VersionMismatch.problem().number("current_version", current).into()
+            }
+            Error::Conflict(conflict) => conflict.into(),
+            // A seal is compared at the start and never while requests are served.
+            other => Self { problem: Code::InternalError.problem(), cause: Some(other.into()) },
+        }
+    }
+}
+
+impl From<Conflict> for Refusal {
+    fn from(conflict: Conflict) -> Self {
+        match conflict {
+            Conflict::KeyLimitReached { count, limit } => Code::KeyLimitReached
+                .problem()
+                .number("count", count.into())
+                .number("limit", limit.into())
+                .into(),
+            Conflict::WorkspaceLimitReached { limit } => {
+                Code::WorkspaceLimitReached.problem().number("limit", limit.into()).into()
+            }
+            Conflict::RotationInProgress => Code::RotationInProgress.into(),
+            Conflict::KeyRevoked => Code::KeyIsRevoked.into(),
+            Conflict::KeyExpired => Code::KeyHasExpired.into(),
+            Conflict::LastSecret => Code::LastSecret.into(),
+            Conflict::DigestInUse => Code::DigestInUse.into(),
+            Conflict::IdempotencyMismatch => Code::IdempotencyMismatch.into(),
+            Conflict::EmailInUse => Code::EmailInUse.into(),
+            Conflict::ExternalIdInUse => Code::ExternalIdInUse.into(),
+            other => Self { problem: Code::Conflict.problem(), cause: Some(other.into()) },
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "refused: {} ({})", self.problem.code(), self.problem.status())
+    }
+}
+
+impl std::error::Error for Refusal {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+/// The way into [`poem::Error`], out of which the edge takes it again. Were it ever sent without passing there, it
+/// would lack nothing but the request's id.
+impl ResponseError for Refusal {
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn as_response(&self) -> Response {
+        into_response(self.problem.render("", None))
+    }
+}
+
+/// A rendered problem as poem sends it.
+pub(crate) fn into_response(problem: RenderedProblem) -> Response {
+    use poem::IntoResponse as _;
+    wardkey_poem::Refusal::from(problem).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_word_means_two_things() {
+        let mut words: Vec<_> = Code::all().map(Code::as_str).collect();
+        words.extend(wardkey_core::Code::all().map(wardkey_core::Code::as_str));
+        let count = words.len();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), count);
+    }
+
+    #[test]
+    fn an_outage_tells_the_log_its_cause_and_the_client_nothing() {
+        let refusal = Refusal::from(Error::Unavailable("connection to db.internal refused".into()));
+        assert_eq!(refusal.cause().as_deref(), Some("connection to db.internal refused"));
+        let rendered = refusal.problem().render("req_1", None);
+        assert_eq!(rendered.status, 503);
+        assert!(!String::from_utf8(rendered.body).unwrap().contains("db.internal"));
+        assert!(rendered.headers.contains(&("retry-after", "1".to_owned())));
+    }
+
+    #[test]
+    fn what_is_absent_and_what_is_hidden_are_the_same_bytes() {
+        let absent = Refusal::from(Error::NotFound).problem().render("req_1", None);
+        let hidden = Refusal::from(Denial::NotFound).problem().render("req_1", None);
+        assert_eq!(absent, hidden);
+    }
+
+    #[test]
+    fn the_key_limit_says_count_and_limit() {
+        let refusal = Refusal::from(Conflict::KeyLimitReached { count: 10, limit: 10 });
+        let body = String::from_utf8(refusal.problem().render("req_1", None).body).unwrap();
+        assert!(body.contains(r#""count":10,"limit":10"#), "{body}");
+    }
+}

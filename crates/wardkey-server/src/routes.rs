@@ -1,0 +1,133 @@
+//! Which paths and methods there are, read from the OpenAPI document: so `Allow` and the access log say what the
+//! document says.
+
+use poem::http::Method;
+use serde_json::Value;
+
+/// Paths outside the document: health, the document itself and its page.
+const FURTHER: &[&str] = &["/livez", "/readyz", "/openapi.json", "/docs"];
+
+/// Every path with its methods.
+#[derive(Debug)]
+pub(crate) struct Routes(Vec<Route>);
+
+/// One path and its methods.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    template: String,
+    methods: Vec<Method>,
+}
+
+impl Routes {
+    /// The routes of an OpenAPI document.
+    ///
+    /// # Panics
+    /// If the text is no OpenAPI document, which is a mistake of whoever made it.
+    pub(crate) fn of_document(document: &str) -> Self {
+        let document: Value = serde_json::from_str(document).expect("the OpenAPI document is JSON");
+        let paths = document["paths"].as_object().expect("an OpenAPI document lists its paths");
+        let documented = paths.iter().map(|(template, item)| {
+            let methods = item.as_object().into_iter().flat_map(|item| item.keys());
+            Route::new(template, methods.filter_map(|name| method(name)))
+        });
+        let further = FURTHER.iter().filter(|path| !paths.contains_key(**path));
+        let mut routes: Vec<_> = documented.chain(further.map(|path| Route::new(path, [Method::GET]))).collect();
+        // A segment that is spelled out wins over a parameter.
+        routes.sort_by_key(|route| {
+            route.template.split('/').map(|segment| segment.starts_with('{')).collect::<Vec<_>>()
+        });
+        Self(routes)
+    }
+
+    /// The route to which a path leads.
+    pub(crate) fn find(&self, path: &str) -> Option<&Route> {
+        self.0.iter().find(|route| route.leads(path))
+    }
+}
+
+impl Route {
+    fn new(template: &str, methods: impl IntoIterator<Item = Method>) -> Self {
+        let mut methods: Vec<_> = methods.into_iter().collect();
+        if methods.contains(&Method::GET) && !methods.contains(&Method::HEAD) {
+            methods.push(Method::HEAD);
+        }
+        methods.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        Self { template: template.to_owned(), methods }
+    }
+
+    /// The path with its parameters' names in place of their values.
+    pub(crate) fn template(&self) -> &str {
+        &self.template
+    }
+
+    pub(crate) fn allows(&self, method: &Method) -> bool {
+        self.methods.contains(method)
+    }
+
+    /// The value of `Allow` (RFC 9110, section 10.2.1).
+    pub(crate) fn allow(&self) -> String {
+        self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    fn leads(&self, path: &str) -> bool {
+        let mut wanted = self.template.split('/');
+        let mut given = path.split('/');
+        loop {
+            match (wanted.next(), given.next()) {
+                (None, None) => return true,
+                (Some(wanted), Some(given)) if wanted == given => {}
+                (Some(wanted), Some(given)) if wanted.starts_with('{') && !given.is_empty() => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
+/// The method of a member of a path item, whose other members are no methods.
+fn method(name: &str) -> Option<Method> {
+    Some(match name {
+        "get" => Method::GET,
+        "put" => Method::PUT,
+        "post" => Method::POST,
+        "delete" => Method::DELETE,
+        "options" => Method::OPTIONS,
+        "head" => Method::HEAD,
+        "patch" => Method::PATCH,
+        "trace" => Method::TRACE,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes() -> Routes {
+        Routes::of_document(
+            r#"{"paths": {
+                "/v1/keys/{key_id}": {"get": {}, "patch": {}, "delete": {}, "parameters": []},
+                "/v1/keys/import": {"post": {}},
+                "/docs": {"get": {}}
+            }}"#,
+        )
+    }
+
+    #[test]
+    fn a_path_leads_to_its_template_and_methods() {
+        let routes = routes();
+        let route = routes.find("/v1/keys/key_1").unwrap();
+        assert_eq!(route.template(), "/v1/keys/{key_id}");
+        assert_eq!(route.allow(), "DELETE, GET, HEAD, PATCH");
+        assert!(route.allows(&Method::HEAD) && !route.allows(&Method::POST));
+        assert_eq!(routes.find("/v1/keys/import").unwrap().allow(), "POST");
+        assert_eq!(routes.find("/readyz").unwrap().allow(), "GET, HEAD");
+        assert_eq!(routes.0.iter().filter(|route| route.template == "/docs").count(), 1);
+    }
+
+    #[test]
+    fn nothing_else_leads_anywhere() {
+        for path in ["/", "", "/v1", "/v1/keys", "/v1/keys/", "/v1/keys/a/", "/v1/keys/a/b", "v1/keys/a", "*"] {
+            assert_eq!(routes().find(path), None, "{path}");
+        }
+    }
+}
