@@ -66,16 +66,19 @@ impl std::fmt::Debug for CarriedKey<'_> {
 }
 
 impl Carriers {
-    /// These carriers. Header names are matched without regard to case; an empty list means the default.
+    /// These carriers, each once. Header names are matched without regard to case; an empty list means the default.
     pub fn new(carriers: impl IntoIterator<Item = Carrier>) -> Self {
-        let carriers: Vec<_> = carriers
-            .into_iter()
-            .map(|carrier| match carrier {
-                Carrier::Header(name) => Carrier::Header(name.to_ascii_lowercase()),
-                Carrier::Bearer => Carrier::Bearer,
-            })
-            .collect();
-        if carriers.is_empty() { Self::default() } else { Self(carriers) }
+        let mut distinct = Vec::new();
+        let lower = carriers.into_iter().map(|carrier| match carrier {
+            Carrier::Header(name) => Carrier::Header(name.to_ascii_lowercase()),
+            Carrier::Bearer => Carrier::Bearer,
+        });
+        for carrier in lower {
+            if !distinct.contains(&carrier) {
+                distinct.push(carrier);
+            }
+        }
+        if distinct.is_empty() { Self::default() } else { Self(distinct) }
     }
 
     /// The carriers in order.

@@ -180,7 +180,7 @@ impl Guard {
                 tracing::debug!(code = denial.code().as_str(), request_id, reason = ?denial, "request refused");
             }
             VerifyError::Unavailable(Unavailable::Store(cause)) => {
-                let cause = std::error::Error::source(cause).map(ToString::to_string);
+                let cause = cause.chain();
                 tracing::warn!(
                     request_id,
                     cause,

@@ -10,6 +10,9 @@ use crate::time::Timestamp;
 /// How many digits follow the prefix: 62²² > 2¹²⁸.
 const DIGITS: usize = 22;
 
+/// The longest id that a product's backend may give an object, in bytes.
+pub const MAX_EXTERNAL_ID: usize = 100;
+
 /// What all typed ids have in common.
 pub trait Id: Copy + Ord + fmt::Display + FromStr<Err = InvalidId> + Send + Sync + 'static {
     /// The text before the digits, underscore included.

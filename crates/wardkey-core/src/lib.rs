@@ -89,8 +89,8 @@ pub use decide::{CompiledKey, KeySummary, decide};
 pub use denial::{Code, Denial, Unavailable, VerifyError};
 pub use guard::{Guard, RequestView};
 pub use ids::{
-    AuditEventId, CustomerId, Id, InstanceId, InvalidId, KeyId, OrganizationId, PrincipalId, Reference,
-    SecretId, ServiceAccountId, UserId, WorkspaceId,
+    AuditEventId, CustomerId, Id, InstanceId, InvalidId, KeyId, MAX_EXTERNAL_ID, OrganizationId, PrincipalId,
+    Reference, SecretId, ServiceAccountId, UserId, WorkspaceId,
 };
 pub use network::{InvalidIpNetwork, IpNetwork, TrustedProxies};
 pub use permission::{

@@ -304,7 +304,10 @@ pub struct Excess {
 impl Excess {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.permissions.is_empty() && self.workspaces.is_empty() && !self.future_workspaces && !self.customers
+        self.permissions.is_empty()
+            && self.workspaces.is_empty()
+            && !self.future_workspaces
+            && !self.customers
     }
 }
 

@@ -73,7 +73,7 @@ pub enum FoundKey {
 /// A point in the feed of changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
-    /// Which life of the database: another one after a restore.
+    /// Which life of the database.
     pub epoch: i64,
     /// How many changes have been committed in it.
     pub number: i64,
@@ -149,6 +149,9 @@ pub struct Report {
     pub instance: InstanceId,
     /// For which environment it verifies.
     pub environment: EnvironmentName,
+    /// Which report of this instance it is. One that was not answered is sent again as it was: a store that has
+    /// taken this number from this instance already counts nothing again.
+    pub sequence: u64,
     /// When it tells.
     pub at: Timestamp,
     /// Every change up to here has taken effect in it.
@@ -178,6 +181,20 @@ impl StoreError {
     /// An error with its cause.
     pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(cause.into())
+    }
+
+    /// The whole chain of causes, for the log.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            if !text.ends_with(&cause_text) {
+                text = format!("{text}: {cause_text}");
+            }
+            source = cause.source();
+        }
+        text
     }
 }
 

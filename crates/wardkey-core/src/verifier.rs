@@ -10,7 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use cache::{Cache, Entry, Known};
+use feed::Reports;
 use fill::Flights;
 use usage::UsageBook;
 
@@ -23,7 +26,7 @@ use crate::rights::KeyRights;
 use crate::scope::EnvironmentName;
 use crate::secret::Presented;
 use crate::store::{Deployment, KeyStore, StoreError};
-use crate::time::{Clock, SystemClock, Timestamp};
+use crate::time::{Clock, SystemClock};
 
 /// Verifies keys of one environment, from memory.
 ///
@@ -40,18 +43,22 @@ pub struct Verifier {
 /// How a verifier behaves. Every duration is a promise that operators can read.
 #[derive(Debug, Clone)]
 pub struct VerifierConfig {
-    /// How many keys are remembered at most; 100 000 by default, at some 400 bytes each.
+    /// How many keys are remembered at most, and likewise how many unknown digests and customers; 100 000 by default.
+    /// A key takes some hundred bytes, and as much again for every few workspaces of its organization.
     pub capacity: usize,
     /// For how long a digest that belongs to no key is remembered as such, unless the key appears; 30 s by default.
     pub remember_unknown: Duration,
     /// How old the knowledge of changes may be. Beyond it every well-formed key is answered 503; 60 s by default.
     pub max_stale: Duration,
-    /// How often to ask for changes when no hint comes; 1 s by default.
+    /// How often to ask for changes when no hint comes; 1 s by default, 10 ms at least.
     pub poll_interval: Duration,
     /// How often usage and the applied position are reported; 5 s by default.
     pub report_interval: Duration,
     /// How long to wait for an answer of the store; 2 s by default.
     pub lookup_timeout: Duration,
+    /// How many keys and customers may be looked up in the store at the same time; 4 by default. Keep it below the
+    /// store's number of connections, so that no flood of unknown keys can cut the verifier off from the changes.
+    pub max_lookups: usize,
 }
 
 impl Default for VerifierConfig {
@@ -63,6 +70,7 @@ impl Default for VerifierConfig {
             poll_interval: Duration::from_secs(1),
             report_interval: Duration::from_secs(5),
             lookup_timeout: Duration::from_secs(2),
+            max_lookups: 4,
         }
     }
 }
@@ -100,11 +108,12 @@ struct Inner {
     cache: Cache,
     flights: Flights,
     usage: UsageBook,
+    lookups: Semaphore,
+    loading_deployment: tokio::sync::Mutex<()>,
+    reporting: tokio::sync::Mutex<Reports>,
     catching_up: tokio::sync::Mutex<()>,
     /// The age at which the last successful poll for changes began; negative before the first.
     fresh_at_micros: AtomicI64,
-    /// The latest instant by which anything was decided: time never runs backwards behind it.
-    high_water_micros: AtomicI64,
 }
 
 impl Verifier {
@@ -125,14 +134,16 @@ impl Verifier {
             store,
             environment,
             cache: Cache::new(config.capacity),
-            config,
             instance: InstanceId::mint(clock.now(), random),
             clock,
             flights: Flights::default(),
             usage: UsageBook::default(),
+            lookups: Semaphore::new(config.max_lookups.max(1)),
+            loading_deployment: tokio::sync::Mutex::new(()),
+            reporting: tokio::sync::Mutex::default(),
             catching_up: tokio::sync::Mutex::new(()),
             fresh_at_micros: AtomicI64::new(-1),
-            high_water_micros: AtomicI64::new(i64::MIN),
+            config,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -167,6 +178,7 @@ impl Verifier {
         };
         if let Some(customer) = &requirement.customer {
             self.find_customer(&verification, customer).await?;
+            inner.usage.cell(verification.key).count(inner.clock.now());
         }
         Ok(verification)
     }
@@ -235,27 +247,16 @@ impl Inner {
                 return Err(Denial::EnvironmentMismatch { environment: environment.clone() }.into());
             }
         };
-        let now = self.now();
-        if let Err(denial) = decide(key, &self.environment, address, requirement, now) {
-            if matches!(denial, Denial::KeyExpired | Denial::SecretEnded) {
-                // A clock that steps back must not revive what this process has seen end.
-                self.raise_high_water(now);
-            }
-            return Err(denial.into());
-        }
+        let now = self.clock.now();
+        decide(key, &self.environment, address, requirement, now)
+            .inspect_err(|denial| entry.note_end(denial))
+            .and_then(|()| entry.seen_end().map_or(Ok(()), Err))?;
         entry.touch(age);
-        usage.count(now);
+        if requirement.customer.is_none() {
+            // Else the customer decides, which may have to be looked up first.
+            usage.count(now);
+        }
         Ok(Verification { key: key.summary(), rights: Arc::clone(key.rights()) })
-    }
-
-    /// The wall clock, never before an instant by which something was already decided.
-    fn now(&self) -> Timestamp {
-        let high_water = Timestamp::from_micros(self.high_water_micros.load(Ordering::Acquire));
-        self.clock.now().max(high_water)
-    }
-
-    fn raise_high_water(&self, now: Timestamp) {
-        self.high_water_micros.fetch_max(now.as_micros(), Ordering::Release);
     }
 
     /// The age of this process's clock, once it is certain that what is known is fresh enough to decide by. The very

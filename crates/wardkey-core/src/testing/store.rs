@@ -105,8 +105,8 @@ impl MemoryStore {
         self.lock().failing = failing;
     }
 
-    /// From now on answers overtake each other: each takes between one and eight turns of the scheduler, drawn by
-    /// this seed.
+    /// From now on answers overtake each other: each takes up to fourteen turns of the scheduler, drawn by this
+    /// seed.
     pub fn set_unsteady(&self, seed: u64) {
         self.lock().turns = Some(SeededRandom::new(seed));
     }
@@ -125,24 +125,31 @@ impl MemoryStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&mut State) -> T,
-    ) -> StoreFuture<'_, Result<T, StoreError>> {
-        let mut state = self.lock();
-        let turns = state.turns.as_ref().map_or(1, |random| {
-            let mut byte = [0];
-            random.fill(&mut byte);
-            1 + byte[0] % 8
-        });
-        let answer = if state.failing { Err(StoreError::new("told to fail")) } else { Ok(read(&mut state)) };
+    fn answer<'a, T: Send + 'a>(
+        &'a self,
+        read: impl FnOnce(&mut State) -> T + Send + 'a,
+    ) -> StoreFuture<'a, Result<T, StoreError>> {
         Box::pin(async move {
-            // As with a real store, others get their turn before the answer is there.
-            for _ in 0..turns {
-                yield_once().await;
-            }
+            // As with a real store, others get their turn before the question arrives and before the answer does.
+            self.pause().await;
+            let answer = {
+                let mut state = self.lock();
+                if state.failing { Err(StoreError::new("told to fail")) } else { Ok(read(&mut state)) }
+            };
+            self.pause().await;
             answer
         })
+    }
+
+    async fn pause(&self) {
+        let turns = self.lock().turns.as_ref().map_or(1, |random| {
+            let mut byte = [0];
+            random.fill(&mut byte);
+            byte[0] % 8
+        });
+        for _ in 0..turns {
+            yield_once().await;
+        }
     }
 }
 
@@ -169,7 +176,7 @@ impl KeyStore for MemoryStore {
         environment: &'a EnvironmentName,
         digest: Digest,
     ) -> StoreFuture<'a, Result<At<Option<FoundKey>>, StoreError>> {
-        self.answer(|state| {
+        self.answer(move |state| {
             state.finds += 1;
             let found = state.keys.get(&digest).map(|record| {
                 if record.environment == *environment {
@@ -187,7 +194,7 @@ impl KeyStore for MemoryStore {
         organization: OrganizationId,
         customer: &'a Reference<CustomerId>,
     ) -> StoreFuture<'a, Result<At<Option<CustomerId>>, StoreError>> {
-        self.answer(|state| state.at(state.customers.get(&(organization, customer.clone())).copied()))
+        self.answer(move |state| state.at(state.customers.get(&(organization, customer.clone())).copied()))
     }
 
     fn deployment(&self) -> StoreFuture<'_, Result<At<Deployment>, StoreError>> {

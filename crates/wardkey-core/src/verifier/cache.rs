@@ -2,12 +2,13 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::usage::UsageCell;
 use crate::decide::CompiledKey;
+use crate::denial::Denial;
 use crate::ids::{CustomerId, KeyId, OrganizationId, Reference};
 use crate::permission::CatalogueIndex;
 use crate::scope::EnvironmentName;
@@ -32,11 +33,18 @@ pub(super) struct Entry {
     pub(super) digest: Digest,
     pub(super) known: Known,
     last_hit_second: AtomicU32,
+    /// Whether key or secret was seen to end.
+    end: AtomicU8,
 }
+
+/// Values of [`Entry::end`].
+const NOT_SEEN: u8 = 0;
+const KEY_EXPIRED: u8 = 1;
+const SECRET_ENDED: u8 = 2;
 
 impl Entry {
     pub(super) fn new(digest: Digest, known: Known) -> Self {
-        Self { digest, known, last_hit_second: AtomicU32::new(0) }
+        Self { digest, known, last_hit_second: AtomicU32::new(0), end: AtomicU8::new(NOT_SEEN) }
     }
 
     /// Notes the use, writing at most once a second.
@@ -44,6 +52,24 @@ impl Entry {
         let second = u32::try_from(age.as_secs()).unwrap_or(u32::MAX);
         if self.last_hit_second.load(Ordering::Relaxed) != second {
             self.last_hit_second.store(second, Ordering::Relaxed);
+        }
+    }
+
+    /// Remembers that time was up: a clock that steps back does not revive what this process has seen end.
+    pub(super) fn note_end(&self, denial: &Denial) {
+        match denial {
+            Denial::KeyExpired => self.end.store(KEY_EXPIRED, Ordering::Relaxed),
+            Denial::SecretEnded => self.end.store(SECRET_ENDED, Ordering::Relaxed),
+            _ => {}
+        }
+    }
+
+    /// Whether time was seen to be up.
+    pub(super) fn seen_end(&self) -> Option<Denial> {
+        match self.end.load(Ordering::Relaxed) {
+            KEY_EXPIRED => Some(Denial::KeyExpired),
+            SECRET_ENDED => Some(Denial::SecretEnded),
+            _ => None,
         }
     }
 
@@ -98,7 +124,7 @@ pub(super) struct Cache {
     keys: papaya::HashMap<Digest, Arc<Entry>, DigestHasher>,
     /// Digests that belong to no key, with the age at which to ask again. Guessers choose these, hence the keyed hash.
     unknown: papaya::HashMap<Digest, Duration>,
-    customers: papaya::HashMap<CustomerKey, Option<CustomerId>>,
+    customers: papaya::HashMap<CustomerKey, CustomerId>,
     feed: Mutex<FeedState>,
     capacity: usize,
 }
@@ -147,7 +173,7 @@ impl Cache {
         self.unknown.pin().get(digest).is_some_and(|until| age < *until)
     }
 
-    pub(super) fn customer(&self, customer: &CustomerKey) -> Option<Option<CustomerId>> {
+    pub(super) fn customer(&self, customer: &CustomerKey) -> Option<CustomerId> {
         self.customers.pin().get(customer).copied()
     }
 
@@ -165,10 +191,17 @@ impl Cache {
         self.lock().position
     }
 
-    /// Remembers a record read at `position`, unless it is outdated already.
-    pub(super) fn admit(&self, entry: &Arc<Entry>, position: Position) -> Admission {
+    /// Remembers a record read at `position`, unless it or the catalogue it was compiled with is outdated already.
+    pub(super) fn admit(
+        &self,
+        entry: &Arc<Entry>,
+        position: Position,
+        compiled_with: &Arc<LoadedDeployment>,
+    ) -> Admission {
         let feed = self.lock();
-        if !feed.is_current(position, |subject| entry.depends_on(subject)) {
+        let same_catalogue =
+            feed.deployment.as_ref().is_some_and(|loaded| Arc::ptr_eq(loaded, compiled_with));
+        if !same_catalogue || !feed.is_current(position, |subject| entry.depends_on(subject)) {
             return Admission::Outdated;
         }
         if self.keys.len() >= self.capacity {
@@ -195,7 +228,7 @@ impl Cache {
     pub(super) fn admit_customer(
         &self,
         customer: CustomerKey,
-        found: Option<CustomerId>,
+        found: CustomerId,
         position: Position,
     ) -> Admission {
         let feed = self.lock();
@@ -223,6 +256,10 @@ impl Cache {
     /// Drops whatever depends on the changes and notes how far the feed has come.
     pub(super) fn apply(&self, changes: Vec<Change>, position: Position) {
         let mut feed = self.lock();
+        if feed.position.is_none() {
+            // What was before the first position is not known here.
+            feed.forgotten = position.number;
+        }
         let subjects: HashSet<Subject> = changes.iter().map(|change| change.subject).collect();
         feed.recent.extend(changes);
         while feed.recent.len() > REMEMBERED_CHANGES {

@@ -1,12 +1,17 @@
 //! Following the changes: what keeps a cached record from outliving the truth.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use super::{Inner, Verifier};
-use crate::store::{Changes, KeyStore, Position, Report, StoreError};
+use crate::store::{Changes, KeyStore, Position, Report, StoreError, Usage};
+
+/// Whatever is configured, the store is not asked more often than this without a hint.
+const SHORTEST_POLL: Duration = Duration::from_millis(10);
 
 impl Verifier {
     /// Follows the store's changes and reports usage, until the last clone of the verifier is dropped.
@@ -16,29 +21,10 @@ impl Verifier {
     pub fn follow(&self) -> impl Future<Output = ()> + Send + 'static {
         let verifier = Arc::downgrade(&self.inner);
         let store = Arc::clone(&self.inner.store);
-        let poll_interval = self.inner.config.poll_interval;
-        async move {
-            let mut last_report = Duration::ZERO;
-            let mut outage = Outage::default();
-            loop {
-                {
-                    let Some(inner) = verifier.upgrade() else { return };
-                    let verifier = Self { inner };
-                    outage.note(verifier.catch_up().await.err());
-                    let age = verifier.inner.clock.monotonic();
-                    if age.saturating_sub(last_report) >= verifier.inner.config.report_interval {
-                        last_report = age;
-                        if let Err(error) = verifier.report().await {
-                            tracing::warn!(
-                                error = cause(&error),
-                                "usage could not be reported; it is kept and sent again"
-                            );
-                        }
-                    }
-                }
-                wait(&*store, poll_interval).await;
-            }
-        }
+        let poll_interval = self.inner.config.poll_interval.max(SHORTEST_POLL);
+        let report_interval = self.inner.config.report_interval.max(SHORTEST_POLL);
+        // Side by side, so that a slow report never delays a revocation.
+        both(poll_changes(verifier.clone(), store, poll_interval), send_reports(verifier, report_interval))
     }
 
     /// Applies every change that is committed by now. When this returns, no verification of this process answers from
@@ -48,55 +34,124 @@ impl Verifier {
     /// If the store does not answer within the lookup time-out.
     pub async fn catch_up(&self) -> Result<Position, StoreError> {
         let inner = &*self.inner;
-        let _one_at_a_time = inner.catching_up.lock().await;
-        let asked_at = inner.clock.monotonic();
-        let wall = inner.clock.now();
-        let changes = inner.within_timeout(inner.store.changes(inner.cache.position())).await?;
-        let position = match changes {
-            Changes::Since { changes, position } => {
-                inner.cache.apply(changes, position);
-                position
-            }
-            Changes::Reset { position } => {
-                inner.cache.reset(position);
-                position
-            }
-        };
-        inner.raise_high_water(wall);
-        let micros = i64::try_from(asked_at.as_micros()).unwrap_or(i64::MAX);
-        inner.fresh_at_micros.fetch_max(micros, Ordering::Release);
-        Ok(position)
+        inner
+            .within_timeout(async {
+                let _one_at_a_time = inner.catching_up.lock().await;
+                inner.poll().await
+            })
+            .await
     }
 
     /// Reports usage and the applied position now. A host calls it when it shuts down.
     ///
     /// # Errors
-    /// If the store does not take the report; nothing counted is lost by that.
+    /// If the store does not take the report in time; it is kept and sent again, as often as it takes, and counted
+    /// once.
     pub async fn report(&self) -> Result<(), StoreError> {
         let inner = &*self.inner;
         let Some(applied) = inner.cache.position() else { return Ok(()) };
-        let report = Report {
-            instance: inner.instance,
-            environment: inner.environment.clone(),
-            at: inner.now(),
-            applied,
-            usage: inner.usage.take(),
-        };
-        let sent = inner.within_timeout(inner.store.report(&report)).await;
-        if sent.is_err() {
-            inner.usage.put_back(&report.usage);
-        }
-        sent
+        inner
+            .within_timeout(async {
+                let mut reports = inner.reporting.lock().await;
+                let (sequence, usage) = reports.next(|| inner.usage.take());
+                let report = Report {
+                    instance: inner.instance,
+                    environment: inner.environment.clone(),
+                    sequence,
+                    at: inner.clock.now(),
+                    applied,
+                    usage,
+                };
+                inner.store.report(&report).await?;
+                reports.unsent = None;
+                Ok(())
+            })
+            .await
     }
+}
+
+/// What was counted and has not been taken by the store for certain. It stays the same until it is: whether an
+/// unanswered report arrived is not known, so that only the same one may be sent again.
+#[derive(Default)]
+pub(super) struct Reports {
+    sequence: u64,
+    unsent: Option<Vec<Usage>>,
+}
+
+impl Reports {
+    fn next(&mut self, take: impl FnOnce() -> Vec<Usage>) -> (u64, Vec<Usage>) {
+        let usage = self.unsent.get_or_insert_with(|| {
+            self.sequence += 1;
+            take()
+        });
+        (self.sequence, usage.clone())
+    }
+}
+
+/// Applies changes whenever the store hints at some, and every `interval`, until the verifier is gone.
+async fn poll_changes(verifier: Weak<Inner>, store: Arc<dyn KeyStore>, interval: Duration) {
+    let mut outage = Outage::default();
+    while let Some(inner) = verifier.upgrade() {
+        outage.note(Verifier { inner }.catch_up().await.err());
+        wait(&*store, interval).await;
+    }
+}
+
+/// Reports every `interval`, until the verifier is gone.
+async fn send_reports(verifier: Weak<Inner>, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval).await;
+        let Some(inner) = verifier.upgrade() else { return };
+        if let Err(error) = (Verifier { inner }).report().await {
+            tracing::warn!(error = error.chain(), "usage could not be reported; it is kept and sent again");
+        }
+    }
+}
+
+/// Runs two futures in one task until both have ended.
+async fn both(one: impl Future<Output = ()> + Send, other: impl Future<Output = ()> + Send) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    let (mut one_ended, mut other_ended) = (false, false);
+    std::future::poll_fn(|context| {
+        one_ended = one_ended || one.as_mut().poll(context).is_ready();
+        other_ended = other_ended || other.as_mut().poll(context).is_ready();
+        if one_ended && other_ended { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 impl Inner {
     /// Reads the feed for the first time, unless that was done.
-    pub(super) async fn start_feed(self: &Arc<Self>) -> Result<(), StoreError> {
+    pub(super) async fn start_feed(&self) -> Result<(), StoreError> {
         if self.fresh_at().is_some() {
             return Ok(());
         }
-        Verifier { inner: Arc::clone(self) }.catch_up().await.map(drop)
+        self.within_timeout(async {
+            let _one_at_a_time = self.catching_up.lock().await;
+            if self.fresh_at().is_none() {
+                self.poll().await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Asks for changes and applies them; one at a time.
+    async fn poll(&self) -> Result<Position, StoreError> {
+        let asked_at = self.clock.monotonic();
+        let position = match self.store.changes(self.cache.position()).await? {
+            Changes::Since { changes, position } => {
+                self.cache.apply(changes, position);
+                position
+            }
+            Changes::Reset { position } => {
+                self.cache.reset(position);
+                position
+            }
+        };
+        let micros = i64::try_from(asked_at.as_micros()).unwrap_or(i64::MAX);
+        self.fresh_at_micros.fetch_max(micros, Ordering::Release);
+        Ok(position)
     }
 
     /// Bounds a store call by the lookup time-out.
@@ -132,7 +187,7 @@ impl Outage {
             Some(error) => {
                 if self.failures == 0 {
                     tracing::warn!(
-                        error = cause(&error),
+                        error = error.chain(),
                         "the key store does not answer; cached keys work until max_stale"
                     );
                 }
@@ -145,15 +200,4 @@ impl Outage {
             None => {}
         }
     }
-}
-
-/// The whole chain of causes, for the log.
-fn cause(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

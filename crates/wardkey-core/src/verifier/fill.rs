@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, SemaphorePermit};
 
 use super::Inner;
 use super::cache::{Admission, Entry, Known, LoadedDeployment};
 use crate::decide::CompiledKey;
 use crate::denial::{Denial, VerifyError};
-use crate::ids::{CustomerId, OrganizationId, Reference};
+use crate::ids::{CustomerId, MAX_EXTERNAL_ID, OrganizationId, Reference};
 use crate::permission::CatalogueIndex;
 use crate::secret::Digest;
 use crate::store::{At, FoundKey, StoreError};
@@ -29,7 +29,9 @@ pub(super) struct Flights(Mutex<HashMap<Digest, Weak<Flight>>>);
 impl Flights {
     fn join(&self, digest: Digest) -> Passenger<'_> {
         let mut flights = self.lock();
-        let flight = flights.get(&digest).and_then(Weak::upgrade).unwrap_or_else(|| {
+        // One that has landed is not joined: its answer may be older than what this caller was promised.
+        let under_way = flights.get(&digest).and_then(Weak::upgrade).filter(|flight| !flight.initialized());
+        let flight = under_way.unwrap_or_else(|| {
             let flight = Arc::new(Flight::new());
             flights.insert(digest, Arc::downgrade(&flight));
             flight
@@ -88,6 +90,7 @@ impl Inner {
     }
 
     async fn read(&self, digest: Digest) -> Result<Option<Arc<Entry>>, StoreError> {
+        let _slot = self.lookup_slot().await?;
         let mut answer = None;
         for _ in 0..READINGS {
             let deployment = self.load_deployment().await?;
@@ -97,13 +100,13 @@ impl Inner {
                 Some(found) => {
                     let entry = Arc::new(Entry::new(digest, self.compile(found, &deployment.catalogue)));
                     entry.touch(self.clock.monotonic());
-                    let admission = self.cache.admit(&entry, position);
+                    let admission = self.cache.admit(&entry, position, &deployment);
                     answer = Some(entry);
                     admission
                 }
                 None => {
                     answer = None;
-                    let until = self.clock.monotonic() + self.config.remember_unknown;
+                    let until = self.clock.monotonic().saturating_add(self.config.remember_unknown);
                     self.cache.admit_unknown(digest, position, until)
                 }
             };
@@ -130,24 +133,41 @@ impl Inner {
         organization: OrganizationId,
         customer: &Reference<CustomerId>,
     ) -> Result<Option<CustomerId>, StoreError> {
+        if matches!(customer, Reference::External(text) if text.len() > MAX_EXTERNAL_ID) {
+            return Ok(None);
+        }
         let wanted = (organization, customer.clone());
         if let Some(found) = self.cache.customer(&wanted) {
-            return Ok(found);
+            return Ok(Some(found));
         }
+        let _slot = self.lookup_slot().await?;
         let mut answer = None;
         for _ in 0..READINGS {
             let At { position, value } =
                 self.within_timeout(self.store.find_customer(organization, customer)).await?;
             answer = value;
-            if self.cache.admit_customer(wanted.clone(), value, position) == Admission::Cached {
+            // Absence is not remembered: callers choose what they ask for.
+            let Some(found) = answer else { break };
+            if self.cache.admit_customer(wanted.clone(), found, position) == Admission::Cached {
                 break;
             }
         }
         Ok(answer)
     }
 
+    /// A place among the few that may ask the store at once, so that a flood of unknown keys leaves it room for the
+    /// feed. Waiting for one too long is an outage, not a denial.
+    async fn lookup_slot(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+        let acquired = tokio::time::timeout(self.config.lookup_timeout, self.lookups.acquire()).await;
+        acquired.map_err(StoreError::new)?.map_err(StoreError::new)
+    }
+
     /// What all keys have in common, from memory if it is there.
     pub(super) async fn load_deployment(&self) -> Result<Arc<LoadedDeployment>, StoreError> {
+        if let Some(loaded) = self.cache.deployment() {
+            return Ok(loaded);
+        }
+        let _one_at_a_time = self.loading_deployment.lock().await;
         if let Some(loaded) = self.cache.deployment() {
             return Ok(loaded);
         }

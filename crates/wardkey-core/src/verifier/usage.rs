@@ -55,22 +55,6 @@ impl UsageBook {
         used
     }
 
-    /// Puts back what could not be reported.
-    pub(super) fn put_back(&self, usage: &[Usage]) {
-        let mut cells = self.lock();
-        for used in usage {
-            let cell = cells.entry(used.secret).or_insert_with(|| {
-                Arc::new(UsageCell {
-                    key: used.key,
-                    verifications: AtomicU64::new(0),
-                    last_used_micros: AtomicI64::new(0),
-                })
-            });
-            cell.verifications.fetch_add(used.verifications, Ordering::Relaxed);
-            cell.last_used_micros.fetch_max(used.last_used_at.as_micros(), Ordering::Relaxed);
-        }
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SecretId, Arc<UsageCell>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

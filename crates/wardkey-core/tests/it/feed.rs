@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use wardkey_core::testing::{TestKeys, yield_once};
-use wardkey_core::{Code, KeyState, Requirement, Standing, Subject, Verifier};
+use wardkey_core::{Catalogue, Code, KeyState, NeededPermissions, Requirement, Standing, Subject, Verifier};
 
 wardkey_core::permissions! { "Pipelines" { PipelinesRead = "pipelines:read", read, "See pipelines" } }
 
@@ -21,7 +21,9 @@ pub(crate) async fn within_deadline(condition: impl AsyncFn() -> bool) {
 }
 
 async fn code(verifier: &Verifier, secret: &str) -> Result<(), Code> {
-    verifier.verify(secret.as_bytes(), None, &Requirement::NONE).await.map(drop).map_err(|error| error.code())
+    let permissions = NeededPermissions::AllOf(vec!["pipelines:read".parse().unwrap()]);
+    let requirement = Requirement { permissions, ..Requirement::NONE };
+    verifier.verify(secret.as_bytes(), None, &requirement).await.map(drop).map_err(|error| error.code())
 }
 
 /// What happens to one of two keys of the same organization, or around them.
@@ -30,7 +32,8 @@ enum Step {
     SetKey(usize, KeyState),
     SetPrincipal(usize, Standing),
     SetOrganization(Standing),
-    ChangeCatalogue,
+    /// The permission that both keys list appears in the catalogue, or is gone from it.
+    SetCatalogue(bool),
     NewEpoch,
     /// The verifier polls.
     CatchUp,
@@ -45,7 +48,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..2usize, state).prop_map(|(key, state)| Step::SetKey(key, state)),
         2 => (0..2usize, standing()).prop_map(|(key, state)| Step::SetPrincipal(key, state)),
         1 => standing().prop_map(Step::SetOrganization),
-        1 => Just(Step::ChangeCatalogue),
+        2 => any::<bool>().prop_map(Step::SetCatalogue),
         1 => Just(Step::NewEpoch),
         3 => Just(Step::CatchUp),
         6 => (0..2usize).prop_map(Step::Verify),
@@ -62,7 +65,7 @@ proptest! {
         // As a task among the others: what is blocked on would get a turn only after all of them.
         runtime.block_on(runtime.spawn(async move {
             let keys = TestKeys::new(CATALOGUE, &[]);
-            let records = [keys.record(&[]), keys.record(&[])];
+            let records = [keys.record(&["pipelines:read"]), keys.record(&["pipelines:read"])];
             let secrets: Vec<_> = records
                 .iter()
                 .map(|record| keys.issue_with(&[], |issued| *issued = record.clone()).expose().to_owned())
@@ -71,6 +74,7 @@ proptest! {
             keys.store().set_unsteady(hanging);
             let mut truth = [(KeyState::Active, Standing::Active); 2];
             let mut organization = Standing::Active;
+            let mut catalogued = true;
             let mut under_way = Vec::new();
             for (at, step) in steps.into_iter().enumerate() {
                 match step {
@@ -91,7 +95,11 @@ proptest! {
                             keys.store().change(record.key, subject, |record| record.organization.state = state);
                         }
                     }
-                    Step::ChangeCatalogue => keys.store().change_deployment(Subject::Catalogue, |_| {}),
+                    Step::SetCatalogue(listed) => {
+                        catalogued = listed;
+                        let catalogue = if listed { Catalogue::declared(CATALOGUE) } else { Catalogue::default() };
+                        keys.store().change_deployment(Subject::Catalogue, |deployment| deployment.catalogue = catalogue);
+                    }
                     Step::NewEpoch => keys.store().begin_new_epoch(),
                     Step::CatchUp => drop(verifier.catch_up().await.unwrap()),
                     Step::Verify(n) => {
@@ -118,6 +126,7 @@ proptest! {
                     (KeyState::Disabled, _, _) => Err(Code::KeyDisabled),
                     (_, Standing::Inactive, _) => Err(Code::PrincipalInactive),
                     (_, _, Standing::Inactive) => Err(Code::OrganizationSuspended),
+                    _ if !catalogued => Err(Code::InsufficientPermissions),
                     _ => Ok(()),
                 };
                 prop_assert_eq!(code(&verifier, &secrets[n]).await, expected);

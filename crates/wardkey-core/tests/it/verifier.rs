@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use wardkey_core::testing::TestKeys;
 use wardkey_core::{
-    Code, CustomerId, Denial, Id, KeyState, NotReady, Reference, Requirement, Subject, VerifierConfig,
-    VerifyError,
+    At, Changes, Code, CustomerId, Denial, Deployment, FoundKey, Id, KeyState, NotReady, Position, Reference,
+    Report, Requirement, StoreError, StoreFuture, Subject, VerifierConfig, VerifyError,
 };
 
 use crate::feed::within_deadline;
@@ -235,7 +235,7 @@ async fn the_cache_stays_within_its_bound_and_keeps_what_is_used() {
 }
 
 #[tokio::test]
-async fn usage_is_reported_and_kept_when_it_cannot_be() {
+async fn usage_that_was_not_taken_is_sent_again_as_it_was_and_never_mixed_with_newer() {
     let keys = keys();
     let secret = keys.issue(&[]);
     let verifier = keys.verifier();
@@ -248,13 +248,13 @@ async fn usage_is_reported_and_kept_when_it_cannot_be() {
     assert_eq!(code(&verifier, secret.expose().as_bytes()).await, Ok(()));
     verifier.report().await.unwrap();
     verifier.report().await.unwrap();
-    let counts: Vec<Vec<u64>> = keys
+    let sent: Vec<(u64, Vec<u64>)> = keys
         .store()
         .reports()
         .iter()
-        .map(|report| report.usage.iter().map(|used| used.verifications).collect())
+        .map(|report| (report.sequence, report.usage.iter().map(|used| used.verifications).collect()))
         .collect();
-    assert_eq!(counts, [vec![4], vec![]]);
+    assert_eq!(sent, [(1, vec![3]), (2, vec![1])]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -270,6 +270,75 @@ async fn a_follower_hears_of_a_revocation_and_ends_with_its_verifier() {
         .await;
     drop(verifier);
     tokio::time::timeout(Duration::from_secs(10), follower).await.expect("it ends by itself").unwrap();
+}
+
+#[tokio::test]
+async fn a_key_for_an_absent_customer_is_not_counted_as_used() {
+    let keys = keys();
+    let secret = keys.issue(&[]);
+    let verifier = keys.verifier();
+    let requirement = Requirement { customer: Some("nobody".into()), ..Requirement::NONE };
+    assert!(verifier.verify(secret.expose().as_bytes(), None, &requirement).await.is_err());
+    verifier.report().await.unwrap();
+    assert!(keys.store().reports().iter().all(|report| report.usage.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_makes_everyone_wait_only_once() {
+    let hanging = Arc::new(Hanging);
+    let config = VerifierConfig::default();
+    let timeout = config.lookup_timeout;
+    let verifier = wardkey_core::Verifier::new(hanging, "production".parse().unwrap(), config);
+    let secret: Arc<str> = keys().issue(&[]).expose().into();
+    let asked: Vec<_> = (0..50)
+        .map(|_| {
+            let (verifier, secret) = (verifier.clone(), Arc::clone(&secret));
+            tokio::spawn(async move { code(&verifier, secret.as_bytes()).await })
+        })
+        .collect();
+    let all = async {
+        for answer in asked {
+            assert_eq!(answer.await.unwrap(), Err(Code::VerifierUnavailable));
+        }
+    };
+    tokio::time::timeout(timeout * 2, all).await.expect("no queue in front of a store that hangs");
+}
+
+/// A store from which no answer ever comes.
+struct Hanging;
+
+impl wardkey_core::KeyStore for Hanging {
+    fn find<'a>(
+        &'a self,
+        _: &'a wardkey_core::EnvironmentName,
+        _: wardkey_core::Digest,
+    ) -> StoreFuture<'a, Result<At<Option<FoundKey>>, StoreError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn find_customer<'a>(
+        &'a self,
+        _: wardkey_core::OrganizationId,
+        _: &'a Reference<CustomerId>,
+    ) -> StoreFuture<'a, Result<At<Option<CustomerId>>, StoreError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn deployment(&self) -> StoreFuture<'_, Result<At<Deployment>, StoreError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn changes(&self, _: Option<Position>) -> StoreFuture<'_, Result<Changes, StoreError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn wait_for_change(&self) -> StoreFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn report<'a>(&'a self, _: &'a Report) -> StoreFuture<'a, Result<(), StoreError>> {
+        Box::pin(std::future::pending())
+    }
 }
 
 #[tokio::test]
