@@ -1,1 +1,41 @@
 //! Wardkey's storage: SQLite and PostgreSQL, each query written once
+
+mod act;
+mod audit;
+mod catalogue;
+mod changes;
+mod columns;
+mod connection;
+mod customers;
+mod deployment;
+mod environments;
+mod error;
+mod feed;
+mod idempotency;
+mod keys;
+mod members;
+mod migration;
+mod organizations;
+mod retention;
+mod schema;
+mod service_accounts;
+mod storage;
+mod usage;
+mod users;
+mod verification;
+mod words;
+mod workspaces;
+
+pub use act::{Act, Actor, Idempotency, Once, Page};
+pub use audit::AuditEvent;
+pub use customers::{Customer, NewCustomer};
+pub use deployment::{Bootstrap, Bootstrapped};
+pub use error::{Conflict, OpenError, StorageError};
+pub use keys::{Creator, Key, KeyEdit, KeyFilter, KeySecret, NewKey, NewSecret};
+pub use members::Member;
+pub use organizations::{DEFAULT_KEY_LIMIT, NewOrganization, Organization};
+pub use retention::Pruned;
+pub use service_accounts::{NewServiceAccount, ServiceAccount};
+pub use storage::{Backend, Migrated, OpenConfig, Storage};
+pub use users::{NewUser, User};
+pub use workspaces::{NewWorkspace, WORKSPACE_LIMIT, Workspace};

@@ -1,0 +1,224 @@
+-- Ids are sixteen bytes. A tenant's rows are keyed by organization and id and refer to each other by both, so that no row
+-- can refer to another tenant's.
+
+CREATE TABLE environments (
+    name TEXT NOT NULL PRIMARY KEY,
+    tag TEXT NOT NULL,
+    position INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The catalogue, in the order in which people read it.
+CREATE TABLE permissions (
+    name TEXT NOT NULL PRIMARY KEY,
+    position INTEGER NOT NULL,
+    group_label TEXT NOT NULL,
+    class TEXT NOT NULL CHECK (class IN ('read', 'write')),
+    label TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Every write to a tenant updates its row first: the row is the tenant's lock. decided_at is the latest instant at which
+-- that happened; time does not step back behind it.
+CREATE TABLE organizations (
+    id BLOB NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('tenant', 'operator')),
+    name TEXT NOT NULL,
+    external_id TEXT,
+    state TEXT NOT NULL CHECK (state IN ('active', 'inactive')),
+    key_limit INTEGER CHECK (key_limit >= 0),
+    decided_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX organizations_external_id ON organizations (external_id);
+
+CREATE TABLE workspaces (
+    organization_id BLOB NOT NULL REFERENCES organizations (id),
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    external_id TEXT,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX workspaces_external_id ON workspaces (organization_id, external_id);
+
+CREATE TABLE customers (
+    organization_id BLOB NOT NULL REFERENCES organizations (id),
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    external_id TEXT,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX customers_external_id ON customers (organization_id, external_id);
+
+CREATE TABLE service_accounts (
+    organization_id BLOB NOT NULL REFERENCES organizations (id),
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    external_id TEXT,
+    state TEXT NOT NULL CHECK (state IN ('active', 'inactive')),
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX service_accounts_external_id ON service_accounts (organization_id, external_id);
+
+-- Users exist deployment-wide. folded_email is email in lower case, by which it is unique.
+CREATE TABLE users (
+    id BLOB NOT NULL PRIMARY KEY,
+    email TEXT NOT NULL,
+    folded_email TEXT NOT NULL,
+    name TEXT NOT NULL,
+    external_id TEXT,
+    state TEXT NOT NULL CHECK (state IN ('active', 'inactive')),
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX users_folded_email ON users (folded_email);
+CREATE UNIQUE INDEX users_external_id ON users (external_id);
+
+CREATE TABLE members (
+    organization_id BLOB NOT NULL REFERENCES organizations (id),
+    user_id BLOB NOT NULL REFERENCES users (id),
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, user_id)
+) STRICT, WITHOUT ROWID;
+
+-- Roles held directly; without a workspace, in the whole organization.
+CREATE TABLE grants (
+    organization_id BLOB NOT NULL,
+    user_id BLOB NOT NULL,
+    position INTEGER NOT NULL,
+    workspace_id BLOB,
+    role TEXT NOT NULL CHECK (role IN ('viewer', 'member', 'admin', 'owner')),
+    PRIMARY KEY (organization_id, user_id, position),
+    FOREIGN KEY (organization_id, user_id) REFERENCES members (organization_id, user_id) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- Rows are never deleted. Absent lists: no metadata, no listed permissions, all workspaces, all customers, any network.
+CREATE TABLE keys (
+    id BLOB NOT NULL PRIMARY KEY,
+    organization_id BLOB NOT NULL REFERENCES organizations (id),
+    environment TEXT NOT NULL REFERENCES environments (name),
+    user_id BLOB REFERENCES users (id),
+    service_account_id BLOB,
+    name TEXT NOT NULL,
+    description TEXT,
+    metadata TEXT,
+    level TEXT NOT NULL CHECK (level IN ('all', 'read_only', 'restricted')),
+    permissions TEXT,
+    workspaces TEXT,
+    customers TEXT,
+    ip_allowlist TEXT,
+    expires_at INTEGER,
+    state TEXT NOT NULL CHECK (state IN ('active', 'disabled', 'revoked')),
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    created_by_key BLOB,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER,
+    CHECK ((user_id IS NULL) <> (service_account_id IS NULL)),
+    FOREIGN KEY (organization_id, service_account_id) REFERENCES service_accounts (organization_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX keys_organization ON keys (organization_id, id);
+
+CREATE TABLE secrets (
+    key_id BLOB NOT NULL REFERENCES keys (id),
+    id BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    hint TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    ends_at INTEGER,
+    PRIMARY KEY (key_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX secrets_digest ON secrets (digest);
+
+-- Apart from the secrets, so that a verifier may write here and nowhere else.
+CREATE TABLE last_used (
+    key_id BLOB NOT NULL,
+    secret_id BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (key_id, secret_id),
+    FOREIGN KEY (key_id, secret_id) REFERENCES secrets (key_id, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE usage (
+    key_id BLOB NOT NULL REFERENCES keys (id),
+    hour INTEGER NOT NULL,
+    verifications INTEGER NOT NULL,
+    PRIMARY KEY (key_id, hour)
+) STRICT, WITHOUT ROWID;
+
+-- Verifiers, and how far each has got in the feed. sequence is the last report whose usage was counted.
+CREATE TABLE instances (
+    id BLOB NOT NULL PRIMARY KEY,
+    environment TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    reported_at INTEGER NOT NULL,
+    applied_epoch INTEGER NOT NULL,
+    applied_number INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Rows are added, never changed or deleted.
+CREATE TABLE audit_events (
+    organization_id BLOB NOT NULL REFERENCES organizations (id),
+    id BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    actor_key BLOB,
+    actor_user BLOB,
+    actor_service_account BLOB,
+    actor_why TEXT,
+    acting_for BLOB,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    request_id TEXT,
+    address TEXT,
+    details TEXT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- The feed. Numbers come from the counter and therefore in the order of commits.
+CREATE TABLE changes (
+    number INTEGER NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    subject BLOB,
+    at INTEGER NOT NULL
+) STRICT;
+
+-- One row, locked last in every transaction that appends to the feed.
+CREATE TABLE change_counter (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    epoch INTEGER NOT NULL,
+    number INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Calls that may be repeated, and the key that each issued or rotated.
+CREATE TABLE idempotency (
+    scope BLOB NOT NULL,
+    idempotency_key TEXT NOT NULL,
+    request BLOB NOT NULL,
+    key_id BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (scope, idempotency_key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_created_at ON idempotency (created_at);
+
+-- One row: the deployment. Who inserts it bootstraps.
+CREATE TABLE deployment (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    seal_fingerprint BLOB NOT NULL,
+    secret_prefixes TEXT NOT NULL,
+    operator_organization_id BLOB NOT NULL REFERENCES organizations (id) DEFERRABLE INITIALLY DEFERRED,
+    operator_service_account_id BLOB NOT NULL,
+    bootstrapped_at INTEGER NOT NULL,
+    FOREIGN KEY (operator_organization_id, operator_service_account_id)
+        REFERENCES service_accounts (organization_id, id) DEFERRABLE INITIALLY DEFERRED
+) STRICT, WITHOUT ROWID;
