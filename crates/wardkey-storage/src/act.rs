@@ -56,6 +56,7 @@ pub struct Idempotency {
 
 /// What a call with an [`Idempotency`] did.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made once a call, and in practice both variants hold a key")]
 pub enum Once<T> {
     /// It happened now.
     Done(T),

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use diesel::{ExpressionMethods as _, Insertable, QueryDsl as _, Queryable, Selectable, SelectableHelper as _};
+use diesel::{
+    ExpressionMethods as _, Insertable, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
+};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use wardkey_core::{
@@ -89,7 +91,9 @@ pub(crate) async fn record(conn: &mut Conn, act: &Act, done: Done<'_>) -> Result
     let Done { organization, at, action, target, details, subjects } = done;
     let Act { actor, acting_for, request_id, address, now: _, audit_id } = act.clone();
     let (actor_key, actor_user, actor_service_account, actor_why) = match actor {
-        Actor::Key { key, principal: PrincipalId::User(user) } => (Some(Stored(key)), Some(Stored(user)), None, None),
+        Actor::Key { key, principal: PrincipalId::User(user) } => {
+            (Some(Stored(key)), Some(Stored(user)), None, None)
+        }
         Actor::Key { key, principal: PrincipalId::ServiceAccount(account) } => {
             (Some(Stored(key)), None, Some(Stored(account)), None)
         }
@@ -152,7 +156,9 @@ impl TryFrom<EventRow> for AuditEvent {
             details,
         } = row;
         let actor = match (actor_key, actor_user, actor_service_account, actor_why) {
-            (Some(key), Some(user), None, None) => Actor::Key { key: key.0, principal: PrincipalId::User(user.0) },
+            (Some(key), Some(user), None, None) => {
+                Actor::Key { key: key.0, principal: PrincipalId::User(user.0) }
+            }
             (Some(key), None, Some(account), None) => {
                 Actor::Key { key: key.0, principal: PrincipalId::ServiceAccount(account.0) }
             }
@@ -167,7 +173,10 @@ impl TryFrom<EventRow> for AuditEvent {
             action,
             target,
             request_id,
-            address: address.map(|text| text.parse()).transpose().map_err(|_| Corrupt("audit_events.address"))?,
+            address: address
+                .map(|text| text.parse())
+                .transpose()
+                .map_err(|_| Corrupt("audit_events.address"))?,
             details: details.0,
         })
     }

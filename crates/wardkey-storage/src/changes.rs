@@ -1,6 +1,9 @@
 //! The feed of changes: numbered in the order of commits, each naming its subject.
 
-use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _, QueryDsl as _};
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _,
+    QueryDsl as _,
+};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use wardkey_core::{Change, Changes, Digest, Id, Position, PrincipalId, Subject, Timestamp};
@@ -18,7 +21,11 @@ pub(crate) const NOTIFY_CHANNEL: &str = "wardkey_changes";
 const MOST_CHANGES: i64 = 10_000;
 
 /// Appends to the feed. The counter's row is the last that a transaction locks: whoever holds it only commits.
-pub(crate) async fn append_changes(conn: &mut Conn, at: Timestamp, subjects: &[Subject]) -> Result<(), StorageError> {
+pub(crate) async fn append_changes(
+    conn: &mut Conn,
+    at: Timestamp,
+    subjects: &[Subject],
+) -> Result<(), StorageError> {
     if let Conn::Postgres(conn) = conn {
         diesel::sql_query("SELECT pg_notify('wardkey_changes', '')").execute(conn).await?;
     }
@@ -81,20 +88,16 @@ impl Storage {
         let position = Position { epoch, number };
         let Some(after) = after else { return Ok(Changes::Since { changes: Vec::new(), position }) };
         let missed = number.checked_sub(after.number).filter(|missed| (0..=MOST_CHANGES).contains(missed));
-        let (true, Some(missed)) = (after.epoch == epoch, missed) else { return Ok(Changes::Reset { position }) };
+        let (true, Some(missed)) = (after.epoch == epoch, missed) else {
+            return Ok(Changes::Reset { position });
+        };
         let changes = rows
             .into_iter()
             .filter_map(|(_, change)| change)
-            .map(|(number, kind, subject)| Ok(Change { number, subject: read_subject(&kind, subject.as_deref())? }))
-            .collect::<Result<Vec<_>, Corrupt>>();
-        let changes = match changes {
-            Ok(changes) => changes,
-            Err(unreadable) => {
-                // A newer Wardkey may name what this one does not know: then everything may have changed.
-                tracing::warn!(error = %unreadable, "a change cannot be read; everything is read anew");
-                return Ok(Changes::Reset { position });
-            }
-        };
+            .map(|(number, kind, subject)| {
+                Ok(Change { number, subject: read_subject(&kind, subject.as_deref())? })
+            })
+            .collect::<Result<Vec<_>, Corrupt>>()?;
         // Pruned ones are missing at the start.
         if i64::try_from(changes.len()) != Ok(missed) {
             return Ok(Changes::Reset { position });
@@ -108,7 +111,9 @@ fn write_subject(subject: Subject) -> (&'static str, Option<Vec<u8>>) {
         Subject::Digest(digest) => ("digest", Some(digest.as_bytes().to_vec())),
         Subject::Key(id) => ("key", Some(id.to_bytes().to_vec())),
         Subject::Principal(PrincipalId::User(id)) => ("user", Some(id.to_bytes().to_vec())),
-        Subject::Principal(PrincipalId::ServiceAccount(id)) => ("service_account", Some(id.to_bytes().to_vec())),
+        Subject::Principal(PrincipalId::ServiceAccount(id)) => {
+            ("service_account", Some(id.to_bytes().to_vec()))
+        }
         Subject::Organization(id) => ("organization", Some(id.to_bytes().to_vec())),
         Subject::Catalogue => ("catalogue", None),
         Subject::Deployment => ("deployment", None),

@@ -36,6 +36,10 @@ macro_rules! on {
 pub(crate) use on;
 
 /// A connection out of a pool.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time in a task that waits for the network or the disk"
+)]
 pub(crate) enum Conn {
     Postgres(Object<AsyncPgConnection>),
     Sqlite(Object<SqliteConnection>),
@@ -60,7 +64,9 @@ impl Conn {
             Work::Write => ("BEGIN ISOLATION LEVEL READ COMMITTED", "BEGIN IMMEDIATE"),
         };
         match self {
-            Self::Postgres(conn) => AnsiTransactionManager::begin_transaction_sql(&mut **conn, postgres).await,
+            Self::Postgres(conn) => {
+                AnsiTransactionManager::begin_transaction_sql(&mut **conn, postgres).await
+            }
             Self::Sqlite(conn) => {
                 conn.spawn_blocking(move |conn| SyncTransactions::begin_transaction_sql(conn, sqlite)).await
             }
@@ -74,7 +80,8 @@ impl Conn {
         match self {
             Self::Postgres(conn) => AnsiTransactionManager::commit_transaction(&mut **conn).await,
             Self::Sqlite(conn) => {
-                <SqliteConnection as AsyncConnection>::TransactionManager::commit_transaction(&mut **conn).await
+                <SqliteConnection as AsyncConnection>::TransactionManager::commit_transaction(&mut **conn)
+                    .await
             }
         }
     }
@@ -86,7 +93,8 @@ impl Conn {
         match self {
             Self::Postgres(conn) => AnsiTransactionManager::rollback_transaction(&mut **conn).await,
             Self::Sqlite(conn) => {
-                <SqliteConnection as AsyncConnection>::TransactionManager::rollback_transaction(&mut **conn).await
+                <SqliteConnection as AsyncConnection>::TransactionManager::rollback_transaction(&mut **conn)
+                    .await
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Customers: an organization's own customers, to which keys may be restricted.
 
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, Insertable, JoinOnDsl as _, NullableExpressionMethods as _,
-    QueryDsl as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, Insertable, JoinOnDsl as _,
+    NullableExpressionMethods as _, QueryDsl as _,
 };
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;

@@ -5,7 +5,8 @@ use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use serde_json::json;
 use wardkey_core::{
-    At, Catalogue, Deployment, Environment, OrganizationId, OrganizationKind, ServiceAccountId, Subject, Timestamp,
+    At, Catalogue, Deployment, Environment, OrganizationId, OrganizationKind, ServiceAccountId, Subject,
+    Timestamp,
 };
 
 use crate::audit::{Done, record};
@@ -84,7 +85,9 @@ impl Storage {
                 .optional()?;
                 let Some((fingerprint, organization, account)) = row else { return Ok(None) };
                 Ok(Some(Bootstrapped {
-                    seal_fingerprint: fingerprint.try_into().map_err(|_| Corrupt("deployment.seal_fingerprint"))?,
+                    seal_fingerprint: fingerprint
+                        .try_into()
+                        .map_err(|_| Corrupt("deployment.seal_fingerprint"))?,
                     operator_organization: organization.0,
                     operator_service_account: account.0,
                 }))
@@ -141,7 +144,8 @@ async fn insert_deployment(conn: &mut Conn, act: Act, new: Bootstrap) -> Result<
         seal_fingerprint,
         epoch,
     } = new;
-    let (operator, demo, account) = (operator_organization.id, demo_organization.id, operator_service_account.id);
+    let (operator, demo, account) =
+        (operator_organization.id, demo_organization.id, operator_service_account.id);
     let (key, digest) = (operator_key.id, operator_key.secret.digest);
 
     // First, since whoever comes second waits here and then finds that it is done.

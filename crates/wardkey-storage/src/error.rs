@@ -175,7 +175,9 @@ pub enum OpenError {
     #[error("the database holds no Wardkey schema: apply it with `wardkey migrate`")]
     NotMigrated,
     /// The schema is older than this version of Wardkey understands.
-    #[error("the database's schema is {found} and this version needs at least {wanted}: run `wardkey migrate`")]
+    #[error(
+        "the database's schema is {found} and this version needs at least {wanted}: run `wardkey migrate`"
+    )]
     SchemaTooOld {
         /// The schema that was found.
         found: String,

@@ -148,8 +148,9 @@ async fn watch_once(
     let mut conn = file.connect("ON").await?;
     let mut last = None;
     loop {
-        let version =
-            diesel::dsl::sql::<BigInt>("SELECT data_version FROM pragma_data_version").get_result::<i64>(&mut conn).await?;
+        let version = diesel::dsl::sql::<BigInt>("SELECT data_version FROM pragma_data_version")
+            .get_result::<i64>(&mut conn)
+            .await?;
         *backoff = FIRST_BACKOFF;
         if last.replace(version).is_none_or(|last| last != version) {
             wake(wakes);

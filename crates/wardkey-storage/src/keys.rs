@@ -8,8 +8,8 @@ mod secrets;
 mod state;
 
 use wardkey_core::{
-    Access, CustomerId, Digest, EnvironmentName, Hint, IpNetwork, KeyId, KeyState, KeyStatus, Level, OrganizationId,
-    PermissionName, PrincipalId, SecretId, Timestamp, WorkspaceId,
+    Access, CustomerId, Digest, EnvironmentName, Hint, IpNetwork, KeyId, KeyState, KeyStatus, Level,
+    OrganizationId, PermissionName, PrincipalId, SecretId, Timestamp, WorkspaceId,
 };
 
 pub(crate) use issue::insert_key;

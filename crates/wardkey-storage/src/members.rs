@@ -1,6 +1,8 @@
 //! Members: which users act in an organization, and in which roles.
 
-use diesel::{ExpressionMethods as _, JoinOnDsl as _, OptionalExtension as _, QueryDsl as _, SelectableHelper as _};
+use diesel::{
+    ExpressionMethods as _, JoinOnDsl as _, OptionalExtension as _, QueryDsl as _, SelectableHelper as _,
+};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use serde_json::json;
@@ -191,7 +193,9 @@ async fn insert_grant(
     grant: &RoleGrant,
 ) -> Result<(), StorageError> {
     let RoleGrant { workspace, role } = grant;
-    let Role::BuiltIn(role) = role else { return Err(StorageError::unavailable("a custom role cannot be kept")) };
+    let Role::BuiltIn(role) = role else {
+        return Err(StorageError::unavailable("a custom role cannot be kept"));
+    };
     on!(conn, c => diesel::insert_into(grants::table)
         .values((
             grants::organization_id.eq(Stored(organization)),

@@ -46,7 +46,8 @@ pub(crate) async fn migrate(url: DatabaseUrl) -> Result<Vec<String>, OpenError> 
 }
 
 async fn migrate_postgres(server: Postgres) -> Result<Vec<String>, OpenError> {
-    let mut conn = server.connect_unlimited().await.map_err(|error| OpenError::Connect { source: error.into() })?;
+    let mut conn =
+        server.connect_unlimited().await.map_err(|error| OpenError::Connect { source: error.into() })?;
     // It is the session's: closing the connection gives it back.
     conn.batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))
         .await
@@ -104,7 +105,11 @@ pub(crate) async fn check_schema(pools: &Pools) -> Result<(), OpenError> {
     let found = match versions {
         Ok(versions) => versions.into_iter().next(),
         // Both databases say which relation they miss.
-        Err(diesel::result::Error::DatabaseError(_, info)) if info.message().contains("__diesel_schema_migrations") => None,
+        Err(diesel::result::Error::DatabaseError(_, info))
+            if info.message().contains("__diesel_schema_migrations") =>
+        {
+            None
+        }
         Err(error) => return Err(unreachable(error.into())),
     };
     match found {

@@ -2,8 +2,8 @@
 
 use diesel::dsl::case_when;
 use diesel::{
-    ExpressionMethods as _, Insertable, IntoSql as _, OptionalExtension as _, QueryDsl as _, Queryable, Selectable,
-    SelectableHelper as _,
+    ExpressionMethods as _, Insertable, IntoSql as _, OptionalExtension as _, QueryDsl as _, Queryable,
+    Selectable, SelectableHelper as _,
 };
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
@@ -60,7 +60,11 @@ impl Storage {
     ///
     /// # Errors
     /// [`ExternalIdInUse`](crate::Conflict::ExternalIdInUse).
-    pub async fn create_organization(&self, act: &Act, new: NewOrganization) -> Result<Organization, StorageError> {
+    pub async fn create_organization(
+        &self,
+        act: &Act,
+        new: NewOrganization,
+    ) -> Result<Organization, StorageError> {
         let act = act.clone();
         self.write(move |conn| {
             async move {
@@ -109,7 +113,10 @@ impl Storage {
     }
 
     /// A page of all organizations.
-    pub async fn list_organizations(&self, page: Page<OrganizationId>) -> Result<Vec<Organization>, StorageError> {
+    pub async fn list_organizations(
+        &self,
+        page: Page<OrganizationId>,
+    ) -> Result<Vec<Organization>, StorageError> {
         self.read(move |conn| {
             async move {
                 let rows = on!(conn, c => {

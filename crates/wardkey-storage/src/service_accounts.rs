@@ -1,6 +1,9 @@
 //! Service accounts: principals that never log in.
 
-use diesel::{ExpressionMethods as _, Insertable, OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _};
+use diesel::{
+    ExpressionMethods as _, Insertable, OptionalExtension as _, QueryDsl as _, Queryable, Selectable,
+    SelectableHelper as _,
+};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use serde_json::json;
@@ -225,7 +228,16 @@ impl TryFrom<ServiceAccountRow> for ServiceAccount {
     type Error = Corrupt;
 
     fn try_from(row: ServiceAccountRow) -> Result<Self, Corrupt> {
-        let ServiceAccountRow { organization_id, id, name, external_id, state, version, created_at, updated_at } = row;
+        let ServiceAccountRow {
+            organization_id,
+            id,
+            name,
+            external_id,
+            state,
+            version,
+            created_at,
+            updated_at,
+        } = row;
         Ok(Self {
             id: id.0,
             organization: organization_id.0,

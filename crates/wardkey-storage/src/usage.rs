@@ -19,34 +19,18 @@ const HOUR: i64 = 60 * 60 * 1_000_000;
 const CHUNK: usize = 500;
 
 impl Storage {
-    /// Takes note of a report. It never touches a row that an administrator's write locks.
+    /// Takes a report, once: one that was taken before is not counted again. It never touches a row that an
+    /// administrator's write locks.
     pub(crate) async fn write_report(&self, report: Report) -> Result<(), StorageError> {
         self.write(move |conn| {
             async move {
-                let Report { instance, environment, sequence, at, applied, usage } = report;
-                let sequence = i64::try_from(sequence).map_err(StorageError::unavailable)?;
-                let row = (
-                    instances::environment.eq(environment.as_str()),
-                    instances::reported_at.eq(Stored(at)),
-                    instances::applied_epoch.eq(applied.epoch),
-                    instances::applied_number.eq(applied.number),
-                );
-                // The row as it was: whoever sends a report again waits here for the first one to be committed.
-                let taken = on!(conn, c => diesel::insert_into(instances::table)
-                    .values((instances::id.eq(Stored(instance)), instances::sequence.eq(0), row))
-                    .on_conflict(instances::id)
-                    .do_update()
-                    .set(row)
-                    .returning(instances::sequence)
-                    .get_result::<i64>(c))?;
-                if sequence <= taken {
+                if !take_note(conn, &report).await? {
                     return Ok(());
                 }
-                on!(conn, c => diesel::update(instances::table.find(Stored(instance)))
-                    .set(instances::sequence.eq(sequence))
-                    .execute(c))?;
+                let usage = report.usage;
                 let known = known_secrets(conn, &usage).await?;
-                let (counts, uses) = summarize(usage.iter().filter(|usage| known.contains(&(usage.key, usage.secret))));
+                let (counts, uses) =
+                    summarize(usage.iter().filter(|usage| known.contains(&(usage.key, usage.secret))));
                 // In the order of their keys, so that two reports wait for each other and never in a circle.
                 for ((key, hour), count) in counts {
                     add_usage(conn, key, hour, count).await?;
@@ -60,6 +44,32 @@ impl Storage {
         })
         .await
     }
+}
+
+/// Writes down how far an instance has got; false if this report, or a later one, has been taken already.
+async fn take_note(conn: &mut Conn, report: &Report) -> Result<bool, StorageError> {
+    let Report { instance, environment, sequence, at, applied, usage: _ } = report;
+    let sequence = i64::try_from(*sequence).map_err(StorageError::unavailable)?;
+    let row = (
+        instances::environment.eq(environment.as_str()),
+        instances::sequence.eq(sequence),
+        instances::reported_at.eq(Stored(*at)),
+        instances::applied_epoch.eq(applied.epoch),
+        instances::applied_number.eq(applied.number),
+    );
+    let inserted = on!(conn, c => diesel::insert_into(instances::table)
+        .values((instances::id.eq(Stored(*instance)), row))
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    if inserted > 0 {
+        return Ok(true);
+    }
+    let updated = on!(conn, c => diesel::update(instances::table)
+        .filter(instances::id.eq(Stored(*instance)))
+        .filter(instances::sequence.lt(sequence))
+        .set(row)
+        .execute(c))?;
+    Ok(updated > 0)
 }
 
 /// Those of the reported secrets that exist. One that does not is not counted, rather than refusing all others.
@@ -113,7 +123,8 @@ async fn touch_secret(
     secret: SecretId,
     at: Timestamp,
 ) -> Result<(), StorageError> {
-    let later = case_when(last_used::at.lt(excluded(last_used::at)), excluded(last_used::at)).otherwise(last_used::at);
+    let later = case_when(last_used::at.lt(excluded(last_used::at)), excluded(last_used::at))
+        .otherwise(last_used::at);
     on!(conn, c => diesel::insert_into(last_used::table)
         .values((
             last_used::key_id.eq(Stored(key)),

@@ -1,6 +1,9 @@
 //! Users: people, deployment-wide.
 
-use diesel::{ExpressionMethods as _, Insertable, OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _};
+use diesel::{
+    ExpressionMethods as _, Insertable, OptionalExtension as _, QueryDsl as _, Queryable, Selectable,
+    SelectableHelper as _,
+};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use serde_json::json;
@@ -114,7 +117,12 @@ impl Storage {
 
     /// Suspends a user everywhere, or lets the person act again. Keys stay as they are. Audited in the operator
     /// organization.
-    pub async fn set_user_state(&self, act: &Act, user: UserId, state: Standing) -> Result<User, StorageError> {
+    pub async fn set_user_state(
+        &self,
+        act: &Act,
+        user: UserId,
+        state: Standing,
+    ) -> Result<User, StorageError> {
         let act = act.clone();
         self.write(move |conn| {
             async move {
@@ -176,7 +184,8 @@ impl TryFrom<UserRow> for User {
     type Error = Corrupt;
 
     fn try_from(row: UserRow) -> Result<Self, Corrupt> {
-        let UserRow { id, email, folded_email: _, name, external_id, state, version, created_at, updated_at } = row;
+        let UserRow { id, email, folded_email: _, name, external_id, state, version, created_at, updated_at } =
+            row;
         Ok(Self {
             id: id.0,
             email,

@@ -2,15 +2,15 @@
 
 use diesel::sql_types::Bool;
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, IntoSql as _, JoinOnDsl as _, NullableExpressionMethods as _,
-    OptionalExtension as _, QueryDsl as _, SelectableHelper as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, IntoSql as _, JoinOnDsl as _,
+    NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, SelectableHelper as _,
 };
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use wardkey_core::{
-    At, Changes, CustomerId, Deployment, Digest, EnvironmentName, FoundKey, KeyRecord, KeyStore, OrganizationId,
-    OrganizationRecord, Position, PrincipalId, PrincipalKind, PrincipalRecord, Reference, Report, SecretId, Standing,
-    StoreError, StoreFuture, Timestamp, UserId, WorkspaceId, WorkspaceRecord,
+    At, Changes, CustomerId, Deployment, Digest, EnvironmentName, FoundKey, KeyRecord, KeyStore,
+    OrganizationId, OrganizationRecord, Position, PrincipalId, PrincipalKind, PrincipalRecord, Reference,
+    Report, SecretId, Standing, StoreError, StoreFuture, Timestamp, UserId, WorkspaceId, WorkspaceRecord,
 };
 
 use crate::changes::position;
@@ -19,7 +19,9 @@ use crate::connection::{Conn, on};
 use crate::error::Corrupt;
 use crate::keys::{RecordRow, read_access, read_list, read_principal};
 use crate::members::load_grants;
-use crate::schema::{change_counter, keys, members, organizations, secrets, service_accounts, users, workspaces};
+use crate::schema::{
+    change_counter, keys, members, organizations, secrets, service_accounts, users, workspaces,
+};
 use crate::words::{read_key_state, read_kind, read_standing};
 use crate::{Storage, StorageError};
 
@@ -107,7 +109,8 @@ async fn find_key(
         return Ok(At { position: position(conn).await?, value: None });
     };
     let position = Position { epoch, number };
-    let own_environment: EnvironmentName = key.environment.parse().map_err(|_| Corrupt("keys.environment"))?;
+    let own_environment: EnvironmentName =
+        key.environment.parse().map_err(|_| Corrupt("keys.environment"))?;
     if own_environment != environment {
         let value = FoundKey::Elsewhere { environment: own_environment, key: key.id.0 };
         return Ok(At { position, value: Some(value) });
@@ -130,7 +133,11 @@ async fn find_key(
     let principal = match read_principal(user_id, service_account_id)? {
         PrincipalId::ServiceAccount(id) => {
             let (external_id, state) = account.ok_or(Corrupt("keys.service_account_id"))?;
-            PrincipalRecord { external_id, state: read_standing(&state)?, kind: PrincipalKind::ServiceAccount { id } }
+            PrincipalRecord {
+                external_id,
+                state: read_standing(&state)?,
+                kind: PrincipalKind::ServiceAccount { id },
+            }
         }
         PrincipalId::User(id) => {
             let (external_id, state) = user.ok_or(Corrupt("keys.user_id"))?;

@@ -157,7 +157,7 @@ CREATE TABLE usage (
     PRIMARY KEY (key_id, hour)
 );
 
--- Verifiers, and how far each has got in the feed. sequence is the last report whose usage was counted.
+-- Verifiers: how far each has got in the feed, and which report of it was the last to be counted.
 CREATE TABLE instances (
     id UUID NOT NULL PRIMARY KEY,
     environment TEXT NOT NULL,

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use diesel::{ConnectionError, ConnectionResult};
+use diesel_async::SimpleAsyncConnection as _;
 use diesel_async::pg::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::Pool;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::SimpleAsyncConnection as _;
 use futures_util::FutureExt as _;
 use tokio_postgres_rustls::MakeRustlsConnect;
 

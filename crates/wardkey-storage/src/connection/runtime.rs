@@ -14,7 +14,9 @@ pub(crate) struct DatabaseRuntime {
 impl DatabaseRuntime {
     pub(crate) fn obtain() -> Result<Self, OpenError> {
         match Handle::try_current() {
-            Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => Ok(Self { handle, own: None }),
+            Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
+                Ok(Self { handle, own: None })
+            }
             _ => {
                 let own = Builder::new_multi_thread()
                     .worker_threads(2)

@@ -32,7 +32,9 @@ impl Sqlite {
         let mut uri = String::from("file:");
         for byte in self.path.as_os_str().as_encoded_bytes() {
             match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                    uri.push(char::from(*byte));
+                }
                 other => uri.push_str(&format!("%{other:02X}")),
             }
         }
@@ -72,7 +74,8 @@ impl Sqlite {
     /// A connection for reading, or for writing too.
     pub(crate) async fn connect(&self, query_only: &str) -> ConnectionResult<SqliteConnection> {
         let mut conn = SqliteConnection::establish(&self.uri()).await?;
-        let pragmas = format!("{} PRAGMA foreign_keys = ON; PRAGMA query_only = {query_only};", self.pragmas());
+        let pragmas =
+            format!("{} PRAGMA foreign_keys = ON; PRAGMA query_only = {query_only};", self.pragmas());
         conn.spawn_blocking(move |conn| {
             conn.batch_execute(&pragmas)?;
             lower_utils::register_impl(conn, |text: String| text.to_lowercase())
@@ -93,6 +96,8 @@ impl Sqlite {
     /// FULL, since a commit must survive a loss of power.
     fn pragmas(&self) -> String {
         let busy_timeout = self.busy_timeout.as_millis();
-        format!("PRAGMA busy_timeout = {busy_timeout}; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;")
+        format!(
+            "PRAGMA busy_timeout = {busy_timeout}; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"
+        )
     }
 }

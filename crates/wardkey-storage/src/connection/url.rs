@@ -15,16 +15,21 @@ impl DatabaseUrl {
     pub(crate) fn parse(url: &str) -> Result<Self, OpenError> {
         match url.split_once(':') {
             Some(("sqlite", rest)) => parse_path(rest.strip_prefix("//").unwrap_or(rest)).map(Self::Sqlite),
-            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(Self::Postgres(url.to_owned())),
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
+                Ok(Self::Postgres(url.to_owned()))
+            }
             // Only what looks like a scheme is repeated: anything else may be, or hold, a password.
-            Some((scheme, _)) if is_scheme(scheme) => Err(OpenError::UnknownScheme { scheme: Some(scheme.to_owned()) }),
+            Some((scheme, _)) if is_scheme(scheme) => {
+                Err(OpenError::UnknownScheme { scheme: Some(scheme.to_owned()) })
+            }
             _ => Err(OpenError::UnknownScheme { scheme: None }),
         }
     }
 }
 
 fn is_scheme(text: &str) -> bool {
-    (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || b"+-.0123456789".contains(&byte))
+    (1..=16).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || b"+-.0123456789".contains(&byte))
 }
 
 fn parse_path(path: &str) -> Result<PathBuf, OpenError> {
@@ -35,7 +40,8 @@ fn parse_path(path: &str) -> Result<PathBuf, OpenError> {
     } else if path.contains('?') {
         "a SQLite URL takes no parameters"
     } else {
-        return std::path::absolute(path).map_err(|error| OpenError::InvalidUrl { reason: error.to_string() });
+        return std::path::absolute(path)
+            .map_err(|error| OpenError::InvalidUrl { reason: error.to_string() });
     };
     Err(OpenError::InvalidUrl { reason: reason.to_owned() })
 }
@@ -47,7 +53,10 @@ mod tests {
     #[test]
     fn an_unknown_scheme_is_named_and_a_password_is_not() {
         let message = |url| DatabaseUrl::parse(url).err().expect("refused").to_string();
-        assert!(message("mysql://root:hunter2@host/db").starts_with("unknown kind of database \"mysql\": give sqlite:"));
+        assert!(
+            message("mysql://root:hunter2@host/db")
+                .starts_with("unknown kind of database \"mysql\": give sqlite:")
+        );
         for url in ["hunter2", "Hunter2:x", "", "./wardkey.db", "sqlite.db", "postgres:hunter2"] {
             assert!(!message(url).to_lowercase().contains("hunter2"), "{url}");
         }

@@ -44,7 +44,8 @@ impl Storage {
                     return Ok(before);
                 }
                 check_scope(conn, organization, &edit.workspaces, &edit.customers).await?;
-                let places = |expires_at| KeyStatus::at(locked.now, before.state, expires_at).counts_towards_limit();
+                let places =
+                    |expires_at| KeyStatus::at(locked.now, before.state, expires_at).counts_towards_limit();
                 if places(edit.expires_at) && !before.takes_place(locked.now) {
                     take_place(conn, &locked).await?;
                 }
@@ -79,7 +80,9 @@ pub(super) async fn load_version(
 ) -> Result<Key, StorageError> {
     let key = load_key(conn, organization, key).await?.ok_or(StorageError::NotFound)?;
     match version {
-        Some(version) if version != key.version => Err(StorageError::VersionMismatch { current: key.version }),
+        Some(version) if version != key.version => {
+            Err(StorageError::VersionMismatch { current: key.version })
+        }
         _ => Ok(key),
     }
 }

@@ -4,10 +4,15 @@ use diesel::ExpressionMethods as _;
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use serde_json::json;
-use wardkey_core::{Access, CustomerId, KeyId, KeyState, KeyStatus, OrganizationId, PrincipalId, Subject, Timestamp, WorkspaceId};
+use wardkey_core::{
+    Access, CustomerId, KeyId, KeyState, KeyStatus, OrganizationId, PrincipalId, Subject, Timestamp,
+    WorkspaceId,
+};
 
 use super::list::count_places;
-use super::row::{KeyRow, load_key, write_access, write_creator, write_list, write_metadata, write_principal};
+use super::row::{
+    KeyRow, load_key, write_access, write_creator, write_list, write_metadata, write_principal,
+};
 use super::{Key, NewKey, NewSecret};
 use crate::audit::{Done, record};
 use crate::columns::Stored;
@@ -166,7 +171,8 @@ pub(crate) async fn insert_key(
         created_by_key: write_creator(&act.actor),
         updated_at: Stored(now),
     };
-    on!(conn, c => diesel::insert_into(keys::table).values(&row).execute(c)).map_err(StorageError::of_reference)?;
+    on!(conn, c => diesel::insert_into(keys::table).values(&row).execute(c))
+        .map_err(StorageError::of_reference)?;
     insert_secret(conn, id, secret, now).await
 }
 

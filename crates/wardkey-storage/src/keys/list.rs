@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
+use diesel::EscapeExpressionMethods as _;
 use diesel::dsl::exists;
 use diesel::sql_types::Bool;
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, IntoSql as _, QueryDsl as _, SelectableHelper as _,
     TextExpressionMethods as _,
 };
-use diesel::EscapeExpressionMethods as _;
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use wardkey_core::{KeyId, KeyStatus, OrganizationId, PrincipalId, Timestamp};
@@ -30,7 +30,11 @@ macro_rules! takes_place {
 
 impl Storage {
     /// The key of this organization, if there is one that is not deleted.
-    pub async fn find_key(&self, organization: OrganizationId, key: KeyId) -> Result<Option<Key>, StorageError> {
+    pub async fn find_key(
+        &self,
+        organization: OrganizationId,
+        key: KeyId,
+    ) -> Result<Option<Key>, StorageError> {
         self.read_snapshot(move |conn| load_key(conn, organization, key).boxed()).await
     }
 
@@ -109,7 +113,11 @@ impl Storage {
     }
 
     /// How many of the organization's keys take a place at `now`.
-    pub async fn count_keys(&self, organization: OrganizationId, now: Timestamp) -> Result<u32, StorageError> {
+    pub async fn count_keys(
+        &self,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<u32, StorageError> {
         self.read(move |conn| count_places(conn, organization, now).boxed()).await
     }
 }

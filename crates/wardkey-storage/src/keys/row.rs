@@ -4,13 +4,15 @@ use std::cmp::Reverse;
 use std::str::FromStr;
 
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, Insertable, JoinOnDsl as _, NullableExpressionMethods as _,
-    OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, Insertable, JoinOnDsl as _,
+    NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable, Selectable,
+    SelectableHelper as _,
 };
 use diesel_async::RunQueryDsl as _;
 use serde_json::{Map, Value};
 use wardkey_core::{
-    Access, Hint, Id, KeyId, KeyStatus, OrganizationId, PrincipalId, SecretId, ServiceAccountId, Timestamp, UserId,
+    Access, Hint, Id, KeyId, KeyStatus, OrganizationId, PrincipalId, SecretId, ServiceAccountId, Timestamp,
+    UserId,
 };
 
 use super::{Creator, Key, KeyEdit, KeySecret};
@@ -63,7 +65,6 @@ pub(crate) struct RecordRow {
     pub(crate) state: String,
 }
 
-
 /// A list as texts; an empty one is an absent column.
 pub(super) fn write_list<T: ToString>(values: &[T]) -> Option<Json<Vec<String>>> {
     (!values.is_empty()).then(|| Json(values.iter().map(T::to_string).collect()))
@@ -110,7 +111,9 @@ pub(crate) fn read_principal(
 }
 
 /// The inverse of [`read_principal`].
-pub(super) fn write_principal(principal: PrincipalId) -> (Option<Stored<UserId>>, Option<Stored<ServiceAccountId>>) {
+pub(super) fn write_principal(
+    principal: PrincipalId,
+) -> (Option<Stored<UserId>>, Option<Stored<ServiceAccountId>>) {
     match principal {
         PrincipalId::User(user) => (Some(Stored(user)), None),
         PrincipalId::ServiceAccount(account) => (None, Some(Stored(account))),

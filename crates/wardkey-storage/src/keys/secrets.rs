@@ -106,11 +106,13 @@ impl Storage {
                 let locked = lock_organization(conn, organization, act.now).await?;
                 let now = locked.now;
                 let found = load_version(conn, organization, key, None).await?;
-                let ended = found.secrets.iter().find(|known| known.id == secret).ok_or(StorageError::NotFound)?;
+                let ended =
+                    found.secrets.iter().find(|known| known.id == secret).ok_or(StorageError::NotFound)?;
                 if !ended.is_live(now) {
                     return Ok(found);
                 }
-                let another_lives = found.secrets.iter().any(|known| known.id != secret && known.is_live(now));
+                let another_lives =
+                    found.secrets.iter().any(|known| known.id != secret && known.is_live(now));
                 if !another_lives && found.state != KeyState::Revoked {
                     return Err(Conflict::LastSecret.into());
                 }

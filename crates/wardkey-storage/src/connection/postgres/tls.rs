@@ -86,7 +86,9 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .map_err(|error| OpenError::Connect { source: error.into() })?;
         let config = match self {
-            Self::VerifyFull { roots } => builder.with_root_certificates(load_roots(roots)?).with_no_client_auth(),
+            Self::VerifyFull { roots } => {
+                builder.with_root_certificates(load_roots(roots)?).with_no_client_auth()
+            }
             Self::Disable | Self::Prefer | Self::Require => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(Unverified(provider)))
@@ -160,16 +162,23 @@ mod tests {
 
     #[test]
     fn each_sslmode_is_honoured_or_refused() {
-        let tls = |parameters: &str| split(&format!("postgres://host/db{parameters}")).map(|(url, tls)| {
-            assert!(!url.contains("ssl"), "{url}");
-            tls
-        });
+        let tls = |parameters: &str| {
+            split(&format!("postgres://host/db{parameters}")).map(|(url, tls)| {
+                assert!(!url.contains("ssl"), "{url}");
+                tls
+            })
+        };
         assert_eq!(tls("").unwrap(), Tls::Prefer);
         assert_eq!(tls("?sslmode=disable").unwrap().mode(), SslMode::Disable);
         assert_eq!(tls("?application_name=x&sslmode=require").unwrap().mode(), SslMode::Require);
         let roots = Some(PathBuf::from("/etc/my ca.pem"));
-        assert_eq!(tls("?sslmode=verify-full&sslrootcert=/etc/my%20ca.pem").unwrap(), Tls::VerifyFull { roots });
-        for refused in ["?sslmode=allow", "?sslmode=verify-ca", "?sslmode=", "?sslrootcert=/ca.pem", "?sslrootcert=%x"] {
+        assert_eq!(
+            tls("?sslmode=verify-full&sslrootcert=/etc/my%20ca.pem").unwrap(),
+            Tls::VerifyFull { roots }
+        );
+        for refused in
+            ["?sslmode=allow", "?sslmode=verify-ca", "?sslmode=", "?sslrootcert=/ca.pem", "?sslrootcert=%x"]
+        {
             assert!(tls(refused).is_err(), "{refused}");
         }
     }

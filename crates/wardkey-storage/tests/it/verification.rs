@@ -1,0 +1,175 @@
+use std::sync::Arc;
+
+use wardkey_core::{
+    Access, BuiltInRole, FoundKey, KeyRecord, KeyState, KeyStore as _, Level, OrganizationKind,
+    OrganizationRecord, PrincipalId, PrincipalKind, PrincipalRecord, Role, RoleGrant, Standing,
+    WorkspaceRecord,
+};
+use wardkey_storage::{NewKey, NewUser, NewWorkspace};
+
+use crate::database::on_both;
+use crate::world::{DAY, World, environment, role};
+
+async fn the_record_of_a_service_accounts_key_is_complete(world: Arc<World>) {
+    let second = world.workspace_id();
+    let new = NewWorkspace { id: second, name: "EU".to_owned(), external_id: Some("eu".to_owned()) };
+    world.storage.create_workspace(&world.act(), world.demo, new).await.unwrap();
+    let new = NewKey {
+        level: Level::Restricted,
+        permissions: vec!["pipelines:run".parse().unwrap()],
+        workspaces: Access::specific([second]),
+        ip_allowlist: vec!["203.0.113.0/24".parse().unwrap()],
+        expires_at: Some(world.now().saturating_add(DAY)),
+        ..world.new_key()
+    };
+    let (key, secret, digest, expires_at) = (new.id, new.secret.id, new.secret.digest, new.expires_at);
+    world.issue(new).await.unwrap();
+    let at = world.storage.find(&environment("production"), digest).await.unwrap();
+    assert_eq!(at.position, world.storage.deployment().await.unwrap().position);
+    let expected = KeyRecord {
+        key,
+        secret,
+        secret_ends_at: None,
+        environment: environment("production"),
+        state: KeyState::Active,
+        expires_at,
+        organization: OrganizationRecord {
+            id: world.demo,
+            external_id: None,
+            kind: OrganizationKind::Tenant,
+            state: Standing::Active,
+            workspaces: vec![
+                WorkspaceRecord { id: world.workspace, external_id: None },
+                WorkspaceRecord { id: second, external_id: Some("eu".to_owned()) },
+            ],
+        },
+        principal: PrincipalRecord {
+            external_id: Some("pipelines".to_owned()),
+            state: Standing::Active,
+            kind: PrincipalKind::ServiceAccount { id: world.account },
+        },
+        level: Level::Restricted,
+        permissions: vec!["pipelines:run".parse().unwrap()],
+        workspaces: Access::specific([second]),
+        customers: Access::All,
+        networks: vec![vec!["203.0.113.0/24".parse().unwrap()]],
+    };
+    assert_eq!(at.value, Some(FoundKey::Record(Box::new(expected))));
+}
+on_both!(the_record_of_a_service_accounts_key_is_complete);
+
+async fn the_record_of_a_users_key_holds_the_live_grants(world: Arc<World>) {
+    let user = world.user_id();
+    let new = NewUser {
+        id: user,
+        email: "uma@example.com".to_owned(),
+        name: "Uma".to_owned(),
+        external_id: Some("u-1".to_owned()),
+    };
+    world.storage.create_user(&world.act(), new).await.unwrap();
+    let other = world.tenant().await;
+    let there = vec![role(BuiltInRole::Owner)];
+    world.storage.set_member(&world.act(), other.organization, user, there).await.unwrap();
+    let in_workspace =
+        RoleGrant { workspace: Some(world.workspace), role: Role::BuiltIn(BuiltInRole::Admin) };
+    let grants = vec![role(BuiltInRole::Viewer), in_workspace];
+    world.storage.set_member(&world.act(), world.demo, user, grants.clone()).await.unwrap();
+    let new = NewKey { principal: PrincipalId::User(user), ..world.new_key() };
+    let digest = new.secret.digest;
+    world.issue(new).await.unwrap();
+    let expected = PrincipalRecord {
+        external_id: Some("u-1".to_owned()),
+        state: Standing::Active,
+        kind: PrincipalKind::User { id: user, grants },
+    };
+    assert_eq!(world.record(digest).await.principal, expected);
+    world.storage.set_member(&world.act(), world.demo, user, Vec::new()).await.unwrap();
+    let kind = PrincipalKind::User { id: user, grants: Vec::new() };
+    assert_eq!(world.record(digest).await.principal, PrincipalRecord { kind, ..expected });
+}
+on_both!(the_record_of_a_users_key_holds_the_live_grants);
+
+async fn suspension_of_organization_and_principal_shows_and_ends(world: Arc<World>) {
+    let user = world.member().await;
+    let user_key = NewKey { principal: PrincipalId::User(user), ..world.new_key() };
+    let user_digest = user_key.secret.digest;
+    world.issue(user_key).await.unwrap();
+    let (_, digest) = world.issued().await;
+    let (storage, demo) = (&world.storage, world.demo);
+    for state in [Standing::Inactive, Standing::Active] {
+        storage.set_organization_state(&world.act(), demo, state).await.unwrap();
+        storage.set_service_account_state(&world.act(), demo, world.account, state).await.unwrap();
+        storage.set_user_state(&world.act(), user, state).await.unwrap();
+        let (record, user_record) = (world.record(digest).await, world.record(user_digest).await);
+        assert_eq!((record.organization.state, record.principal.state), (state, state));
+        assert_eq!((user_record.organization.state, user_record.principal.state), (state, state));
+    }
+}
+on_both!(suspension_of_organization_and_principal_shows_and_ends);
+
+async fn a_key_of_another_environment_is_told_by_its_environment_alone(world: Arc<World>) {
+    let new = NewKey { environment: environment("staging"), ..world.new_key() };
+    let (key, digest) = (new.id, new.secret.digest);
+    world.issue(new).await.unwrap();
+    let found = world.storage.find(&environment("production"), digest).await.unwrap().value;
+    assert_eq!(found, Some(FoundKey::Elsewhere { environment: environment("staging"), key }));
+    let found = world.storage.find(&environment("staging"), digest).await.unwrap().value;
+    assert!(matches!(found, Some(FoundKey::Record(record)) if record.key == key));
+}
+on_both!(a_key_of_another_environment_is_told_by_its_environment_alone);
+
+async fn an_unknown_digest_is_nothing_at_a_position(world: Arc<World>) {
+    let at = world.storage.find(&environment("production"), world.new_secret().digest).await.unwrap();
+    assert_eq!((at.value, at.position), (None, world.storage.deployment().await.unwrap().position));
+}
+on_both!(an_unknown_digest_is_nothing_at_a_position);
+
+async fn the_operators_key_says_so(world: Arc<World>) {
+    let digest = {
+        let mut new = world.new_key();
+        new.principal = PrincipalId::ServiceAccount(
+            world.storage.bootstrap_state().await.unwrap().unwrap().operator_service_account,
+        );
+        let digest = new.secret.digest;
+        world.storage.issue_key(&world.act(), world.operator, new, None).await.unwrap();
+        digest
+    };
+    assert_eq!(world.record(digest).await.organization.kind, OrganizationKind::Operator);
+}
+on_both!(the_operators_key_says_so);
+
+/// A record and its position are of one moment: whatever is read under a position contains every change up to it.
+async fn a_record_is_never_older_than_its_position(world: Arc<World>) {
+    let (key, digest) = world.issued().await;
+    let writer = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move {
+            let mut disabled_at = Vec::new();
+            for round in 0..60 {
+                if round % 2 == 0 {
+                    world.storage.disable_key(&world.act(), world.demo, key.id, None, None).await.unwrap();
+                } else {
+                    world.storage.enable_key(&world.act(), world.demo, key.id, None, None).await.unwrap();
+                }
+                disabled_at.push(round % 2 == 0);
+            }
+            disabled_at
+        }
+    });
+    let start = world.storage.find(&environment("production"), digest).await.unwrap().position.number;
+    let mut seen = Vec::new();
+    while !writer.is_finished() {
+        let at = world.storage.find(&environment("production"), digest).await.unwrap();
+        let Some(FoundKey::Record(record)) = at.value else { panic!("no record") };
+        seen.push((at.position.number, record.state));
+    }
+    writer.await.unwrap();
+    // Each round is one change, counted from before the first: odd ones disable.
+    let first = world.storage.deployment().await.unwrap().position.number - 60;
+    assert!(start >= first && !seen.is_empty());
+    for (number, state) in seen {
+        let expected = if (number - first) % 2 == 1 { KeyState::Disabled } else { KeyState::Active };
+        assert_eq!(state, expected, "at {number}");
+    }
+}
+on_both!(a_record_is_never_older_than_its_position);
