@@ -35,7 +35,7 @@ pub struct PermissionGroup {
 }
 
 impl PermissionGroup {
-    /// The declared groups as the JSON file that `wardkey permissions apply` takes.
+    /// The declared groups as a JSON file.
     pub fn catalogue_file(groups: &[Self]) -> String {
         let mut json = JsonWriter::new();
         json.object(|json| {

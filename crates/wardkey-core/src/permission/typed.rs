@@ -122,7 +122,7 @@ tuples!(A B C D);
 /// use wardkey_core::{Permission, PermissionGroup};
 ///
 /// assert_eq!(may::PipelinesRead::NAME, "pipelines:read");
-/// // The file for `wardkey permissions apply`:
+/// // The same as a file:
 /// let file = PermissionGroup::catalogue_file(may::CATALOGUE);
 /// assert!(file.starts_with(r#"{"groups":[{"label":"Pipelines","permissions":[{"name":"pipelines:read""#));
 /// ```
