@@ -40,7 +40,7 @@ struct Document {
 }
 
 /// The document, as it is served and as it is checked in.
-pub(crate) fn document() -> String {
+pub fn document() -> String {
     let service = api::service();
     let mut said: Value = serde_json::from_str(&service.spec()).expect("poem-openapi writes JSON");
     let mut components = said["components"].take();
@@ -83,12 +83,14 @@ pub(crate) fn endpoint(document: String) -> impl Endpoint<Output = Response> + '
     })
 }
 
-/// Calls `change` on each object inside, from the outside in.
+/// Calls `change` on each object inside that is no example, from the outside in.
 fn walk(value: &mut Value, change: &mut impl FnMut(&mut serde_json::Map<String, Value>)) {
     match value {
         Value::Object(members) => {
             change(members);
-            members.values_mut().for_each(|member| walk(member, change));
+            let said =
+                members.iter_mut().filter(|(name, _)| !matches!(name.as_str(), "example" | "examples"));
+            said.for_each(|(_, member)| walk(member, change));
         }
         Value::Array(items) => items.iter_mut().for_each(|item| walk(item, change)),
         _ => {}

@@ -241,7 +241,7 @@ texts! {
         description: "The secret itself: what a client sends as its API key. It is shown this once and kept nowhere; a lost one \
                       is replaced by `rotate_key`.",
         pattern: "^[a-z0-9_]+_[0-9A-Za-z]{49}$",
-        example: "wk_live_EXAMPLEexampleEXAMPLEexampleEXAMPLEexamplEXAMPLE",
+        example: "wk_live_EXAMPLEexampleEXAMPLEexampleEXAMPLEexampleEXAMPLE",
         ..PLAIN
     }, anything;
 

@@ -1,0 +1,137 @@
+//! What the document says of itself.
+
+use serde_json::Value;
+use wardkey_server::openapi;
+
+use super::schema::{faults, resolve};
+
+fn document() -> Value {
+    serde_json::from_str(&openapi::document()).unwrap()
+}
+
+/// Every operation with its method and path.
+fn operations(document: &Value) -> Vec<(String, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let all = paths.iter().flat_map(|(path, methods)| {
+        let methods = methods.as_object().unwrap();
+        methods.iter().map(move |(method, operation)| (format!("{method} {path}"), operation))
+    });
+    all.collect()
+}
+
+#[test]
+fn every_operation_has_a_name_a_tag_a_text_security_and_permissions() {
+    let document = document();
+    let operations = operations(&document);
+    let mut names: Vec<_> =
+        operations.iter().map(|(_, operation)| operation["operationId"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    let expected = [
+        "delete_key",
+        "disable_key",
+        "enable_key",
+        "end_secret",
+        "get_key",
+        "get_me",
+        "get_organization",
+        "issue_key",
+        "list_environments",
+        "list_keys",
+        "list_my_organizations",
+        "list_organizations",
+        "list_permissions",
+        "list_service_accounts",
+        "list_workspaces",
+        "revoke_key",
+        "revoke_my_key",
+        "rotate_key",
+        "update_key",
+        "verify_key",
+    ];
+    assert_eq!(names, expected, "a name is a promise to generated clients");
+    let tags: Vec<_> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    for (place, operation) in operations {
+        assert!(tags.contains(&&operation["tags"][0]), "{place}");
+        assert!(operation["summary"].is_string() && operation["description"].is_string(), "{place}");
+        assert_eq!(operation["security"].as_array().unwrap().len(), 2, "{place}: bearer or X-API-Key");
+        assert!(operation["x-required-permissions"].is_array(), "{place}");
+    }
+}
+
+#[test]
+fn every_operation_lists_what_its_credential_can_be_refused_for() {
+    let document = document();
+    for (place, operation) in operations(&document) {
+        for status in ["400", "401", "403", "503"] {
+            let response = resolve(&document, &operation["responses"][status]);
+            assert!(response["content"]["application/problem+json"].is_object(), "{place} {status}");
+        }
+        if place.contains("organization_id") {
+            assert!(operation["responses"]["404"].is_object(), "{place}");
+        }
+        if operation.get("requestBody").is_some() {
+            assert!(
+                operation["responses"]["413"].is_object() && operation["responses"]["415"].is_object(),
+                "{place}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_example_is_what_its_schema_says() {
+    let document = document();
+    let mut examples = 0;
+    let mut check = |place: &str, content: &Value| {
+        for (_, content) in content.as_object().into_iter().flatten() {
+            let named =
+                content["examples"].as_object().into_iter().flatten().map(|(_, example)| &example["value"]);
+            for example in content.get("example").into_iter().chain(named) {
+                let found = faults(&document, &content["schema"], example, "");
+                assert!(found.is_empty(), "{place}: {found:?}");
+                examples += 1;
+            }
+        }
+    };
+    for (place, operation) in operations(&document) {
+        check(&place, &operation["requestBody"]["content"]);
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let content = &resolve(&document, response)["content"];
+            check(&format!("{place} {status}"), content);
+            if status.starts_with('2') && status != "204" {
+                assert!(
+                    content["application/json"]["example"].is_object(),
+                    "{place} {status} has no example"
+                );
+            }
+        }
+    }
+    assert!(examples > 300, "{examples}");
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        if let Some(example) = schema.get("example") {
+            assert_eq!(faults(&document, schema, example, ""), Vec::<String>::new(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_a_body_may_hold_is_closed_and_what_an_answer_may_hold_is_never_null() {
+    let document = document();
+    for name in ["IssueKeyRequest", "UpdateKeyRequest", "RotateKeyRequest", "ReasonRequest", "VerifyRequest"]
+    {
+        assert_eq!(document["components"]["schemas"][name]["additionalProperties"], false, "{name}");
+    }
+    let nullable = openapi::document().matches("\"nullable\"").count();
+    assert_eq!(nullable, 1, "only a description can be taken away by null");
+    assert_eq!(
+        document["components"]["schemas"]["UpdateKeyRequest"]["properties"]["description"]["nullable"],
+        true
+    );
+}
+
+#[test]
+fn the_checked_in_document_is_what_the_server_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi/wardkey.json");
+    let written = std::fs::read_to_string(path).unwrap();
+    assert!(written == openapi::document(), "write it anew with `cargo xtask openapi`");
+}
