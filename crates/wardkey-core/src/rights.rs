@@ -241,6 +241,11 @@ impl Rights {
         for workspace in &self.workspaces {
             match bound.workspace(&Reference::Id(workspace.id)) {
                 Some(known) => permissions.extend(&workspace.held.difference(&known.held)),
+                // Made since the bound was computed, and within it all the same: what is held organization-wide is
+                // held there, too.
+                None if bound.all_workspaces => {
+                    permissions.extend(&workspace.held.difference(&bound.organization_wide));
+                }
                 None => workspaces.push(workspace.id),
             }
         }

@@ -21,8 +21,8 @@ use crate::wardkey::Wardkey;
 /// How long an operator key lives: long enough to set things up, short enough to be forgotten.
 pub const OPERATOR_KEY_LIFE: Duration = Duration::from_secs(86_400);
 
-/// What the key's environment is, and where the admin API lives by default.
-const PRODUCTION: &str = "production";
+/// Where a key works unless said otherwise, and where the admin API lives by default.
+pub(crate) const PRODUCTION: &str = "production";
 
 /// The environments of a new deployment, each with the tag that its secrets show.
 const ENVIRONMENTS: [(&str, &str); 3] = [(PRODUCTION, "live"), ("staging", "test"), ("development", "dev")];

@@ -1,5 +1,6 @@
 //! The business of the whole deployment.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use wardkey_core::permission::{OperatorCatalogue, OperatorOrganizations, OperatorUsers, OperatorVerify};
@@ -114,9 +115,11 @@ impl DeploymentHandle {
     /// Replaces the permission catalogue; needs `operator:catalogue`.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::Unavailable`].
+    /// [`Error::Forbidden`], [`Error::Invalid`] for a name that is reserved or stands there twice,
+    /// [`Error::Unavailable`].
     pub async fn replace_catalogue(&self, catalogue: &Catalogue) -> Result<(), Error> {
         self.require::<OperatorCatalogue>()?;
+        check_catalogue(catalogue)?;
         let act = self.wardkey.act(&self.caller);
         self.wardkey.storage().replace_catalogue(&act, catalogue).await?;
         self.wardkey.publish().await;
@@ -139,4 +142,23 @@ impl DeploymentHandle {
         let verifier = self.wardkey.verifier(&caller.rights.environment);
         Ok(verifier.verify(secret, address, requirement).await)
     }
+}
+
+fn check_catalogue(catalogue: &Catalogue) -> Result<(), Error> {
+    let mut findings = Findings::default();
+    let mut seen = HashSet::new();
+    for (at, group) in catalogue.groups.iter().enumerate() {
+        findings.label(&format!("/groups/{at}/label"), &group.label);
+        for (within, permission) in group.permissions.iter().enumerate() {
+            let pointer = format!("/groups/{at}/permissions/{within}");
+            findings.label(&format!("{pointer}/label"), &permission.label);
+            if permission.name.is_reserved() {
+                findings.add(format!("{pointer}/name"), "reserved", "is one of Wardkey's own resources");
+            }
+            if !seen.insert(&permission.name) {
+                findings.add(format!("{pointer}/name"), "duplicate", "stands here twice");
+            }
+        }
+    }
+    findings.into_result()
 }

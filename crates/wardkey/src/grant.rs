@@ -1,8 +1,11 @@
 //! Nobody grants what they do not hold.
 
+use std::collections::BTreeSet;
+
 use wardkey_core::{
-    CatalogueIndex, FieldError, Id as _, IpNetwork, KeyId, KeyRecord, KeyState, OrganizationRecord,
-    PrincipalKind, PrincipalRecord, Rights, SecretId, Timestamp,
+    BuiltInRole, CatalogueIndex, FieldError, Id as _, IpNetwork, KeyId, KeyRecord, KeyState,
+    OrganizationRecord, PermissionName, PrincipalKind, PrincipalRecord, Rights, Role, RoleGrant, SecretId,
+    Timestamp,
 };
 use wardkey_storage::KeyEdit;
 
@@ -12,6 +15,10 @@ use crate::error::Error;
 #[derive(Debug, Clone)]
 pub(crate) struct Reach {
     rights: Rights,
+    /// What the rights would be if the key's user held every role: to that they grow when the user rises, and nobody
+    /// is asked again.
+    potential: Rights,
+    listed: Vec<PermissionName>,
     networks: Vec<IpNetwork>,
     expires_at: Option<Timestamp>,
 }
@@ -20,6 +27,8 @@ pub(crate) struct Reach {
 #[derive(Debug, Clone)]
 pub(crate) struct Bounds<'a> {
     rights: &'a Rights,
+    /// `None`: to grow is no concern.
+    potential: Option<&'a Rights>,
     /// Empty: from everywhere.
     networks: &'a [IpNetwork],
     /// `None`: for ever.
@@ -35,7 +44,7 @@ impl Reach {
         environment: &wardkey_core::EnvironmentName,
         catalogue: &CatalogueIndex,
     ) -> Self {
-        let record = KeyRecord {
+        let mut record = KeyRecord {
             key: KeyId::from_bytes([0; 16]),
             secret: SecretId::from_bytes([0; 16]),
             secret_ends_at: None,
@@ -50,36 +59,43 @@ impl Reach {
             customers: edit.customers.clone(),
             networks: Vec::new(),
         };
+        let rights = Rights::of_key(&record, catalogue);
+        if let PrincipalKind::User { grants, .. } = &mut record.principal.kind {
+            *grants = vec![RoleGrant { workspace: None, role: Role::BuiltIn(BuiltInRole::Owner) }];
+        }
         Self {
-            rights: Rights::of_key(&record, catalogue),
+            rights,
+            potential: Rights::of_key(&record, catalogue),
+            listed: record.permissions,
             networks: edit.ip_allowlist.clone(),
             expires_at: edit.expires_at,
         }
     }
 
-    pub(crate) fn rights(&self) -> &Rights {
-        &self.rights
+    /// This reach as the bounds of another: of what a key makes, or of what it shall be after an edit.
+    pub(crate) fn as_bounds(&self) -> Bounds<'_> {
+        Bounds {
+            rights: &self.rights,
+            potential: Some(&self.potential),
+            networks: &self.networks,
+            expires_at: self.expires_at,
+        }
     }
 
-    /// This reach as the bounds of another: what is narrower than what was is always allowed.
-    pub(crate) fn as_bounds(&self) -> Bounds<'_> {
-        Bounds { rights: &self.rights, networks: &self.networks, expires_at: self.expires_at }
+    /// The permissions to administer that the key has, or would have if its user held them.
+    fn powers(&self) -> BTreeSet<PermissionName> {
+        let held = self.rights.organization_wide().names();
+        held.into_iter()
+            .chain(self.listed.iter().cloned())
+            .filter(|name| matches!(name.resource(), "admin" | "operator"))
+            .collect()
     }
 }
 
 impl<'a> Bounds<'a> {
     /// The rights alone.
     pub(crate) fn of_rights(rights: &'a Rights) -> Self {
-        Self { rights, networks: &[], expires_at: None }
-    }
-
-    /// The rights, the network and the end of a calling key.
-    pub(crate) fn of_key(
-        rights: &'a Rights,
-        networks: &'a [IpNetwork],
-        expires_at: Option<Timestamp>,
-    ) -> Self {
-        Self { rights, networks, expires_at }
+        Self { rights, potential: None, networks: &[], expires_at: None }
     }
 
     /// Whether the reach stays within.
@@ -99,7 +115,10 @@ impl<'a> Bounds<'a> {
     }
 
     fn excess_rights(&self, reach: &Reach) -> Vec<FieldError> {
-        let excess = reach.rights.excess_over(self.rights);
+        let mut excess = reach.rights.excess_over(self.rights);
+        if let (true, Some(potential)) = (excess.is_empty(), self.potential) {
+            excess = reach.potential.excess_over(potential);
+        }
         let mut errors = Vec::new();
         if !excess.permissions.is_empty() {
             let names: Vec<_> = excess.permissions.names().iter().map(ToString::to_string).collect();
@@ -117,7 +136,7 @@ impl<'a> Bounds<'a> {
     }
 }
 
-fn exceeds(pointer: &str, detail: String) -> FieldError {
+pub(crate) fn exceeds(pointer: &str, detail: String) -> FieldError {
     FieldError { pointer: pointer.to_owned(), code: "exceeds_own_rights", detail }
 }
 
@@ -135,14 +154,7 @@ pub(crate) fn check_for_another(
             let detail = "the user holds more than the caller: nobody acts as somebody above them";
             return Err(Error::ExceedsOwnRights(vec![exceeds("/principal", detail.to_owned())]));
         }
-        let powers: Vec<_> = reach
-            .rights()
-            .organization_wide()
-            .names()
-            .into_iter()
-            .filter(|name| matches!(name.resource(), "admin" | "operator"))
-            .map(|name| name.to_string())
-            .collect();
+        let powers: Vec<_> = reach.powers().iter().map(ToString::to_string).collect();
         if !powers.is_empty() {
             let detail = format!("a key for another user never carries {}", powers.join(", "));
             return Err(Error::ExceedsOwnRights(vec![exceeds("/permissions", detail)]));

@@ -9,11 +9,14 @@ pub use input::{IssueKey, IssuedKey, KeyPatch, PrincipalRef};
 use issue::World;
 pub(crate) use issue::{generate_secret, new_key};
 use wardkey_core::permission::{AdminKeys, KeysWrite};
-use wardkey_core::{KeyId, OneOf, PrincipalId, PrincipalRecord, Requires as _, SecretId};
+use wardkey_core::{
+    EnvironmentName, KeyId, KeyStatus, OneOf, PrincipalId, PrincipalRecord, Requires as _, SecretId,
+};
 use wardkey_storage::{Key, KeyFilter, NewSecret, Once};
 
+use crate::bootstrap::PRODUCTION;
 use crate::error::Error;
-use crate::grant::{Bounds, Reach, check_for_another};
+use crate::grant::{Bounds, Reach, check_for_another, exceeds};
 use crate::page::{PageOf, PageRequest};
 use crate::rules::Findings;
 use crate::tenant::{CallerStanding, Tenant};
@@ -22,7 +25,7 @@ use crate::tenant::{CallerStanding, Tenant};
 pub const LONGEST_OVERLAP: Duration = Duration::from_secs(7 * 86_400);
 
 /// Who may make keys: for oneself, or for all.
-type MakesKeys = OneOf<(KeysWrite, AdminKeys)>;
+pub(crate) type MakesKeys = OneOf<(KeysWrite, AdminKeys)>;
 
 impl Tenant {
     /// The keys that the caller sees, the newest first: all with `admin:keys`, else those of the caller's own
@@ -41,6 +44,9 @@ impl Tenant {
                 return Ok(PageOf { items: Vec::new(), has_more: false });
             }
             filter.principal = Some(own);
+        }
+        if filter.search.as_ref().is_some_and(|text| text.contains('\0')) {
+            return Ok(PageOf { items: Vec::new(), has_more: false });
         }
         let storage = self.wardkey.storage();
         let organization = self.organization_id();
@@ -65,12 +71,9 @@ impl Tenant {
     /// (revoked, key limit), [`Error::Unavailable`].
     pub async fn update_key(&self, key: KeyId, version: i64, patch: KeyPatch) -> Result<Key, Error> {
         self.require::<MakesKeys>()?;
-        let current = self.managed_key(key).await?;
-        if current.version != version {
-            return Err(Error::VersionMismatch { current: current.version });
-        }
+        let current = self.get_key(key).await?;
         let world = self.load_world().await?;
-        let principal = self.principal_record(current.principal).await?.ok_or(Error::NotFound)?;
+        let principal = self.principal_of(&current).await?;
         let before = input::edit_of(&current);
         let edit = self.check_patch(&world, &current, patch)?;
         let reach =
@@ -79,7 +82,7 @@ impl Tenant {
             let wanted = reach(&edit);
             // Narrowing is always allowed, also of a key that the editor could not have issued.
             if reach(&before).as_bounds().check(&wanted).is_err() {
-                self.check_grant(&world, &wanted, &principal).await?;
+                self.check_grant(&world, &wanted, &principal, &current.environment).await?;
             }
         }
         let storage = self.wardkey.storage();
@@ -101,7 +104,6 @@ impl Tenant {
         overlap: Duration,
     ) -> Result<IssuedKey, Error> {
         self.require::<MakesKeys>()?;
-        let current = self.managed_key(key).await?;
         let mut findings = Findings::default();
         if overlap > LONGEST_OVERLAP {
             let longest = LONGEST_OVERLAP.as_secs();
@@ -112,11 +114,12 @@ impl Tenant {
             findings.add("/overlap_seconds", "own_secret", detail);
         }
         findings.into_result()?;
+        let current = self.get_key(key).await?;
         let world = self.load_world().await?;
-        let principal = self.principal_record(current.principal).await?.ok_or(Error::NotFound)?;
+        let principal = self.principal_of(&current).await?;
         let edit = input::edit_of(&current);
         let reach = Reach::of(&edit, &world.organization, &principal, &current.environment, &world.catalogue);
-        self.check_grant(&world, &reach, &principal).await?;
+        self.check_grant(&world, &reach, &principal, &current.environment).await?;
         let secret = self.generate_secret(&world, &current.environment)?;
         let new = NewSecret {
             id: SecretId::mint(self.now(), self.wardkey.random()),
@@ -140,7 +143,8 @@ impl Tenant {
     /// # Errors
     /// [`Error::NotFound`]; a conflict if it is the last live one; [`Error::Unavailable`].
     pub async fn end_secret(&self, key: KeyId, secret: SecretId) -> Result<Key, Error> {
-        self.managed_key(key).await?;
+        self.require::<MakesKeys>()?;
+        self.get_key(key).await?;
         let storage = self.wardkey.storage();
         let key = storage.end_secret(&self.act(), self.organization_id(), key, secret).await?;
         self.wardkey.publish().await;
@@ -157,8 +161,9 @@ impl Tenant {
         version: Option<i64>,
         reason: Option<String>,
     ) -> Result<Key, Error> {
-        self.managed_key(key).await?;
+        self.require::<MakesKeys>()?;
         check_reason(reason.as_deref())?;
+        self.get_key(key).await?;
         let storage = self.wardkey.storage();
         let key = storage.disable_key(&self.act(), self.organization_id(), key, version, reason).await?;
         self.wardkey.publish().await;
@@ -175,8 +180,9 @@ impl Tenant {
         version: Option<i64>,
         reason: Option<String>,
     ) -> Result<Key, Error> {
-        self.managed_key(key).await?;
+        self.require::<MakesKeys>()?;
         check_reason(reason.as_deref())?;
+        self.get_key(key).await?;
         let storage = self.wardkey.storage();
         let key = storage.enable_key(&self.act(), self.organization_id(), key, version, reason).await?;
         self.wardkey.publish().await;
@@ -193,8 +199,9 @@ impl Tenant {
         version: Option<i64>,
         reason: Option<String>,
     ) -> Result<Key, Error> {
-        self.managed_key(key).await?;
+        self.require::<MakesKeys>()?;
         check_reason(reason.as_deref())?;
+        self.get_key(key).await?;
         let storage = self.wardkey.storage();
         let key = storage.revoke_key(&self.act(), self.organization_id(), key, version, reason).await?;
         self.wardkey.publish().await;
@@ -211,8 +218,9 @@ impl Tenant {
         version: Option<i64>,
         reason: Option<String>,
     ) -> Result<(), Error> {
-        self.managed_key(key).await?;
+        self.require::<MakesKeys>()?;
         check_reason(reason.as_deref())?;
+        self.get_key(key).await?;
         self.wardkey.storage().delete_key(&self.act(), self.organization_id(), key, version, reason).await?;
         self.wardkey.publish().await;
         Ok(())
@@ -231,25 +239,28 @@ impl Tenant {
         self.administers_keys() || self.owns(key.principal)
     }
 
-    /// A key that the caller may change: one that it does not even see does not exist for it.
-    async fn managed_key(&self, key: KeyId) -> Result<Key, Error> {
-        let key = self.get_key(key).await?;
-        self.require::<MakesKeys>()?;
-        Ok(key)
-    }
-
-    /// Whether the caller could have given a key this reach.
+    /// Whether the caller could have given a key of this environment this reach.
     async fn check_grant(
         &self,
         world: &World,
         reach: &Reach,
         principal: &PrincipalRecord,
+        environment: &EnvironmentName,
     ) -> Result<(), Error> {
-        match self.calling_key().await? {
-            Some(calling) => {
-                Bounds::of_key(self.rights(), &calling.ip_allowlist, calling.expires_at).check(reach)?;
+        match &self.standing {
+            CallerStanding::Owner(rights) => Bounds::of_rights(rights).check(reach)?,
+            CallerStanding::Member(verification) => {
+                let calling = self.calling_key(verification.key.key).await?;
+                if calling.environment != *environment && !self.crosses_environments(&calling) {
+                    let detail = "a key makes keys of its own environment";
+                    return Err(Error::ExceedsOwnRights(vec![exceeds("/environment", detail.to_owned())]));
+                }
+                let own = self.principal_of(&calling).await?;
+                let edit = input::edit_of(&calling);
+                Reach::of(&edit, &world.organization, &own, &calling.environment, &world.catalogue)
+                    .as_bounds()
+                    .check(reach)?;
             }
-            None => Bounds::of_rights(self.rights()).check(reach)?,
         }
         if !self.owns(principal.id()) {
             check_for_another(reach, principal, &world.organization, &world.catalogue, self.rights())?;
@@ -257,17 +268,17 @@ impl Tenant {
         Ok(())
     }
 
-    /// The calling key, where it bounds what it may grant: in its own organization.
-    async fn calling_key(&self) -> Result<Option<Key>, Error> {
-        match &self.standing {
-            CallerStanding::Owner(_) => Ok(None),
-            CallerStanding::Member(verification) => {
-                let storage = self.wardkey.storage();
-                let key = storage.find_key(self.organization_id(), verification.key.key).await?;
-                // A key that was deleted since it was verified grants nothing any more.
-                key.map(Some).ok_or(Error::NotFound)
-            }
-        }
+    async fn calling_key(&self, key: KeyId) -> Result<Key, Error> {
+        let storage = self.wardkey.storage();
+        let key = storage.find_key(self.organization_id(), key).await?;
+        // A key that has ended since it was verified grants nothing any more.
+        let active = |key: &Key| KeyStatus::at(self.now(), key.state, key.expires_at) == KeyStatus::Active;
+        key.filter(active).ok_or(Error::NotFound)
+    }
+
+    /// The keys of production that administer keys do so in every environment.
+    fn crosses_environments(&self, calling: &Key) -> bool {
+        calling.environment.as_str() == PRODUCTION && self.administers_keys()
     }
 }
 

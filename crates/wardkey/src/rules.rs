@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use wardkey_core::{FieldError, Id, IpNetwork, PermissionName};
+use serde_json::Value;
+use wardkey_core::{FieldError, Id, IpNetwork, PermissionName, Reference};
 
 use crate::error::Error;
 
@@ -34,6 +35,14 @@ impl Findings {
     /// The value, or what was noted of it.
     pub(crate) fn keep<T>(&mut self, value: Result<T, FieldError>) -> Option<T> {
         value.map_err(|error| self.push(error)).ok()
+    }
+
+    /// Notes what is invalid, and hands on every answer.
+    pub(crate) fn collect<T>(&mut self, answer: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::Invalid(errors)) = &answer {
+            self.0.extend(errors.iter().cloned());
+        }
+        answer
     }
 
     pub(crate) fn into_result(self) -> Result<(), Error> {
@@ -95,14 +104,19 @@ impl Findings {
         }
     }
 
-    pub(crate) fn metadata(&mut self, metadata: &serde_json::Map<String, serde_json::Value>) {
+    pub(crate) fn metadata(&mut self, metadata: &serde_json::Map<String, Value>) {
         let text = serde_json::to_string(metadata).unwrap_or_default();
         if text.len() > MAX_METADATA {
             self.add("/metadata", "too_long", format!("must be at most {MAX_METADATA} bytes of JSON"));
         }
-        if text.contains("\\u0000") {
+        if metadata.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)) {
             self.add("/metadata", "control_character", "must not contain U+0000");
         }
+    }
+
+    /// What people read of a permission or a group of them.
+    pub(crate) fn label(&mut self, pointer: &str, label: &str) {
+        self.text(pointer, label, MAX_NAME);
     }
 
     pub(crate) fn permissions(&mut self, permissions: &[PermissionName]) {
@@ -125,4 +139,20 @@ impl Findings {
             }
         }
     }
+}
+
+/// PostgreSQL keeps no U+0000.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Whether anything can have this name. What no external id ever holds is not asked for: a database that cannot even
+/// read the question would look as if it did not answer.
+pub(crate) fn can_exist<I>(reference: &Reference<I>) -> bool {
+    !matches!(reference, Reference::External(text) if text.contains('\0'))
 }

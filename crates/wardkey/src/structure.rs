@@ -80,9 +80,24 @@ impl Tenant {
     /// change owners.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::ExceedsOwnRights`], [`Error::NotFound`], [`Error::Unavailable`].
+    /// [`Error::Forbidden`], [`Error::Invalid`], [`Error::ExceedsOwnRights`], [`Error::NotFound`],
+    /// [`Error::Unavailable`].
     pub async fn set_member(&self, user: UserId, grants: Vec<RoleGrant>) -> Result<(), Error> {
         self.require::<AdminMembers>()?;
+        let mut findings = Findings::default();
+        for (at, grant) in grants.iter().enumerate() {
+            if matches!(grant.role, Role::Custom(_)) {
+                findings.add(
+                    format!("/grants/{at}/role"),
+                    "unknown_role",
+                    "names no role of the organization",
+                );
+            }
+            if grants[..at].contains(grant) {
+                findings.add(format!("/grants/{at}"), "duplicate", "stands here twice");
+            }
+        }
+        findings.into_result()?;
         let current = self.wardkey.storage().find_member(self.organization_id(), user).await?;
         self.check_grants(&grants).await?;
         if let Some(member) = current {

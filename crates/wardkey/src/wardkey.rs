@@ -18,6 +18,7 @@ use crate::caller::Caller;
 use crate::deployment::DeploymentHandle;
 use crate::error::Error;
 use crate::own::Own;
+use crate::rules::can_exist;
 use crate::tenant::Tenant;
 
 /// A deployment of Wardkey: what may be done with it, and by whom.
@@ -156,6 +157,9 @@ impl Wardkey {
     }
 
     async fn owner_rights(&self, organization: &Reference<OrganizationId>) -> Result<Rights, Error> {
+        if !can_exist(organization) {
+            return Err(Error::NotFound);
+        }
         let organization = self.storage().find_organization(organization).await?.ok_or(Error::NotFound)?;
         let record = self.organization_record(organization).await?;
         let catalogue = self.catalogue_index().await?;

@@ -1,18 +1,20 @@
 //! Issuing a key, and checking what an edit shares with it.
 
-use wardkey_core::permission::{AdminKeys, KeysWrite};
+use wardkey_core::permission::AdminKeys;
 use wardkey_core::{
-    Access, CatalogueIndex, Deployment, EnvironmentName, KeyId, Level, OneOf, OrganizationKind,
-    OrganizationRecord, PermissionName, PrincipalId, PrincipalKind, PrincipalRecord, Reference, Secret,
-    SecretId, SecretStart, Standing, WorkspaceId,
+    Access, CatalogueIndex, Deployment, EnvironmentName, KeyId, Level, OrganizationKind, OrganizationRecord,
+    PermissionName, PrincipalId, PrincipalKind, PrincipalRecord, Reference, Secret, SecretId, SecretStart,
+    Standing, WorkspaceId,
 };
 use wardkey_storage::{Key, KeyEdit, NewKey, NewSecret, Once};
 
+use super::MakesKeys;
 use super::input::{IssueKey, IssuedKey, KeyPatch, PrincipalRef};
+use crate::bootstrap::PRODUCTION;
 use crate::error::Error;
 use crate::expiry::Expiry;
 use crate::grant::Reach;
-use crate::rules::Findings;
+use crate::rules::{Findings, can_exist};
 use crate::tenant::{CallerStanding, Tenant};
 
 /// What the checks of a key are made against.
@@ -33,13 +35,16 @@ impl Tenant {
     /// [`Error::Forbidden`], [`Error::Invalid`], [`Error::ExceedsOwnRights`], a conflict if the organization has as
     /// many keys as it may, [`Error::Unavailable`].
     pub async fn issue_key(&self, input: IssueKey) -> Result<IssuedKey, Error> {
-        self.require::<OneOf<(KeysWrite, AdminKeys)>>()?;
+        self.require::<MakesKeys>()?;
         let world = self.load_world().await?;
-        let principal = self.check_principal(input.principal.as_ref()).await?;
-        let environment = check_environment(&world, input.environment.as_ref())?;
-        let edit = self.check_issue(&world, &principal, input)?;
+        let mut findings = Findings::default();
+        let environment = findings.collect(check_environment(&world, input.environment.as_ref()));
+        let principal = findings.collect(self.check_principal(input.principal.as_ref()).await);
+        let edit = self.check_issue(&world, input, &mut findings);
+        findings.into_result()?;
+        let (environment, principal) = (environment?, principal?);
         let reach = Reach::of(&edit, &world.organization, &principal, &environment, &world.catalogue);
-        self.check_grant(&world, &reach, &principal).await?;
+        self.check_grant(&world, &reach, &principal, &environment).await?;
         let secret = self.generate_secret(&world, &environment)?;
         self.store_key(principal.id(), environment, edit, secret).await
     }
@@ -80,6 +85,8 @@ impl Tenant {
     /// On whose behalf the key is to act, and whether the caller may say so.
     async fn check_principal(&self, wanted: Option<&PrincipalRef>) -> Result<PrincipalRecord, Error> {
         let id = match wanted {
+            Some(PrincipalRef::User(user)) if !can_exist(user) => None,
+            Some(PrincipalRef::ServiceAccount(account)) if !can_exist(account) => None,
             Some(PrincipalRef::User(user)) => {
                 let user = self.wardkey.storage().find_user(user).await?;
                 user.map(|user| PrincipalId::User(user.id))
@@ -146,29 +153,36 @@ impl Tenant {
         }
     }
 
+    /// The principal of a key that exists: a user who has left holds nothing.
+    pub(super) async fn principal_of(&self, key: &Key) -> Result<PrincipalRecord, Error> {
+        let record = self.principal_record(key.principal).await?;
+        Ok(record.unwrap_or_else(|| PrincipalRecord {
+            external_id: None,
+            state: Standing::Inactive,
+            kind: match key.principal {
+                PrincipalId::User(id) => PrincipalKind::User { id, grants: Vec::new() },
+                PrincipalId::ServiceAccount(id) => PrincipalKind::ServiceAccount { id },
+            },
+        }))
+    }
+
     /// The values of a new key, each checked, with the defaults of its kind of principal.
-    fn check_issue(
-        &self,
-        world: &World,
-        principal: &PrincipalRecord,
-        input: IssueKey,
-    ) -> Result<KeyEdit, Error> {
+    fn check_issue(&self, world: &World, input: IssueKey, findings: &mut Findings) -> KeyEdit {
         let IssueKey {
             name,
             description,
             metadata,
             environment: _,
-            principal: _,
+            principal,
             level,
             permissions,
             workspaces,
             ip_allowlist,
             expiry,
         } = input;
-        let mut findings = Findings::default();
-        let is_user = matches!(principal.kind, PrincipalKind::User { .. });
+        let is_user = !matches!(principal, Some(PrincipalRef::ServiceAccount(_)));
         let workspaces = match workspaces {
-            Some(wanted) => self.check_workspaces(wanted, &mut findings),
+            Some(wanted) => self.check_workspaces(wanted, findings),
             None if is_user => Access::All,
             None => {
                 findings.add("/workspaces", "required", "must be given for a service account's key");
@@ -187,9 +201,9 @@ impl Tenant {
             ip_allowlist,
             expires_at,
         };
-        self.check_edit(world, &edit, &mut findings);
-        findings.into_result()?;
-        Ok(edit)
+        check_listed(world, &edit.permissions, findings);
+        check_edit(&edit, findings);
+        edit
     }
 
     /// The values that a key has after a patch, each checked.
@@ -207,7 +221,11 @@ impl Tenant {
         edit.description = description.unwrap_or(edit.description);
         edit.metadata = metadata.unwrap_or(edit.metadata);
         edit.level = level.unwrap_or(edit.level);
-        edit.permissions = permissions.unwrap_or(edit.permissions);
+        if let Some(permissions) = permissions {
+            // Only what is listed anew: a permission that has left the catalogue since stops no other edit.
+            check_listed(world, &permissions, &mut findings);
+            edit.permissions = permissions;
+        }
         if let Some(wanted) = workspaces {
             edit.workspaces = self.check_workspaces(wanted, &mut findings);
         }
@@ -215,25 +233,9 @@ impl Tenant {
         if let Some(expiry) = expiry.filter(|expiry| !keeps(*expiry, current)) {
             edit.expires_at = findings.keep(expiry.resolve(self.now())).flatten();
         }
-        self.check_edit(world, &edit, &mut findings);
+        check_edit(&edit, &mut findings);
         findings.into_result()?;
         Ok(edit)
-    }
-
-    /// The rules that each key keeps, new or edited.
-    fn check_edit(&self, world: &World, edit: &KeyEdit, findings: &mut Findings) {
-        findings.name(&edit.name);
-        findings.description(edit.description.as_deref());
-        findings.metadata(&edit.metadata);
-        findings.permissions(&edit.permissions);
-        findings.networks(&edit.ip_allowlist);
-        let scoped = edit.workspaces != Access::All;
-        for (at, name) in edit.permissions.iter().enumerate() {
-            let pointer = format!("/permissions/{at}");
-            if let Some((code, detail)) = check_permission(world, name, scoped) {
-                findings.add(pointer, code, detail);
-            }
-        }
     }
 
     /// The workspaces that are meant: each exists and is visible to the caller.
@@ -272,7 +274,7 @@ fn keeps(expiry: Expiry, current: &Key) -> bool {
 fn check_environment(world: &World, wanted: Option<&EnvironmentName>) -> Result<EnvironmentName, Error> {
     let wanted = match wanted {
         Some(wanted) => wanted.clone(),
-        None => "production".parse().expect("a literal slug"),
+        None => PRODUCTION.parse().expect("a literal slug"),
     };
     match world.deployment.environment(&wanted) {
         Some(_) => Ok(wanted),
@@ -284,24 +286,33 @@ fn check_environment(world: &World, wanted: Option<&EnvironmentName>) -> Result<
     }
 }
 
-fn check_permission(
-    world: &World,
-    name: &PermissionName,
-    scoped: bool,
-) -> Option<(&'static str, &'static str)> {
-    if !world.catalogue.knows(name) {
-        return Some(("unknown_permission", "is not in the permission catalogue"));
+/// The rules that each key keeps, new or edited.
+fn check_edit(edit: &KeyEdit, findings: &mut Findings) {
+    findings.name(&edit.name);
+    findings.description(edit.description.as_deref());
+    findings.metadata(&edit.metadata);
+    findings.networks(&edit.ip_allowlist);
+    if edit.workspaces == Access::All {
+        return;
     }
-    if name.is_operator() && world.organization.kind != OrganizationKind::Operator {
-        return Some(("operator_only", "exists only in the operator organization"));
+    for (at, _) in edit.permissions.iter().enumerate().filter(|(_, name)| name.is_reserved()) {
+        let detail = "concerns the whole organization and needs access to all workspaces";
+        findings.add(format!("/permissions/{at}"), "needs_all_workspaces", detail);
     }
-    if name.is_reserved() && scoped {
-        return Some((
-            "needs_all_workspaces",
-            "concerns the whole organization and needs access to all workspaces",
-        ));
+}
+
+/// Permissions that are to be listed: each exists here, and stands there once.
+fn check_listed(world: &World, listed: &[PermissionName], findings: &mut Findings) {
+    findings.permissions(listed);
+    let operator = world.organization.kind == OrganizationKind::Operator;
+    for (at, name) in listed.iter().enumerate() {
+        let pointer = format!("/permissions/{at}");
+        if !world.catalogue.knows(name) {
+            findings.add(pointer, "unknown_permission", "is not in the permission catalogue");
+        } else if name.is_operator() && !operator {
+            findings.add(pointer, "operator_only", "exists only in the operator organization");
+        }
     }
-    None
 }
 
 /// A new secret for a key of this environment.

@@ -1,0 +1,319 @@
+//! Editing keys.
+
+use wardkey::core::{Access, BuiltInRole, Catalogue, CatalogueGroup, Level};
+use wardkey::{Conflict, Expiry, ExpiryPreset, KeyPatch};
+
+use crate::answers::{conflict, exceeds, invalid, invalid_field, not_found, version_mismatch};
+use crate::world::{DAY, PRODUCT, World, permissions, user_input};
+
+on_both!(
+    an_edit_names_the_version_that_it_saw,
+    of_two_edits_of_one_version_one_wins,
+    an_edit_changes_what_it_names_and_nothing_else,
+    an_edit_that_changes_nothing_is_no_event,
+    narrowing_is_always_allowed,
+    widening_stays_within_the_editor,
+    renaming_needs_no_rights_that_the_key_has,
+    a_revoked_key_cannot_be_edited,
+    the_key_of_someone_who_left_is_revoked_and_not_missing,
+    every_broken_rule_of_an_edit_is_named,
+    a_broken_rule_is_said_before_a_stale_version,
+    a_permission_that_left_the_catalogue_stops_no_edit,
+    an_expired_key_can_be_edited_and_stays_expired,
+    one_edits_the_own_keys_and_not_those_of_others,
+);
+
+fn name(name: &str) -> KeyPatch {
+    KeyPatch { name: Some(name.to_owned()), ..KeyPatch::default() }
+}
+
+fn listed(names: &[&str]) -> KeyPatch {
+    KeyPatch { permissions: Some(permissions(names)), ..KeyPatch::default() }
+}
+
+async fn an_edit_names_the_version_that_it_saw(world: &World) {
+    let demo = world.demo().await;
+    let key = world.service_key(&[]).await.key;
+    let edited = demo.update_key(key.id, key.version, name("second")).await.unwrap();
+    assert!(edited.version > key.version);
+    assert_eq!(version_mismatch(demo.update_key(key.id, key.version, name("third")).await), edited.version);
+    assert_eq!(
+        version_mismatch(demo.update_key(key.id, edited.version + 1, name("x")).await),
+        edited.version
+    );
+    // Status does not move the version, a new secret does.
+    demo.disable_key(key.id, None, None).await.unwrap();
+    assert_eq!(demo.enable_key(key.id, Some(edited.version), None).await.unwrap().version, edited.version);
+    let rotated = demo.rotate_key(key.id, Some(edited.version), DAY).await.unwrap().key;
+    assert!(rotated.version > edited.version);
+    assert_eq!(version_mismatch(demo.update_key(key.id, edited.version, name("x")).await), rotated.version);
+    assert_eq!(demo.get_key(key.id).await.unwrap().name, "second");
+}
+
+async fn of_two_edits_of_one_version_one_wins(world: &World) {
+    let demo = world.demo().await;
+    let key = world.service_key(&[]).await.key;
+    let mut attempts = tokio::task::JoinSet::new();
+    for attempt in 0..8 {
+        let demo = demo.clone();
+        attempts.spawn(async move { demo.update_key(key.id, key.version, name(&attempt.to_string())).await });
+    }
+    let answers = attempts.join_all().await;
+    let won: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().ok()).collect();
+    assert_eq!(won.len(), 1, "{answers:?}");
+    let now = demo.get_key(key.id).await.unwrap();
+    assert_eq!((&now.name, now.version), (&won[0].name, won[0].version));
+    for lost in answers.into_iter().filter(Result::is_err) {
+        assert_eq!(version_mismatch(lost), now.version);
+    }
+}
+
+async fn an_edit_changes_what_it_names_and_nothing_else(world: &World) {
+    let demo = world.demo().await;
+    let second = demo.create_workspace("Second".to_owned(), Some("second".to_owned())).await.unwrap();
+    let demo = world.demo().await;
+    let before = world.service_key(&["pipelines:read"]).await;
+    world.clock.advance(DAY);
+    let metadata =
+        serde_json::Map::from_iter([("team".to_owned(), serde_json::json!({"id": 7, "tags": [null, 1.5]}))]);
+    let patch = KeyPatch {
+        name: Some("new".to_owned()),
+        description: Some(Some("why".to_owned())),
+        metadata: Some(metadata.clone()),
+        level: Some(Level::ReadOnly),
+        permissions: Some(permissions(&["connections:write", "pipelines:run"])),
+        workspaces: Some(Access::Specific(vec!["second".into(), world.first.demo_workspace.into()])),
+        ip_allowlist: Some(vec!["192.0.2.0/24".parse().unwrap()]),
+        expiry: Some(Expiry::In(ExpiryPreset::SevenDays)),
+    };
+    let after = demo.update_key(before.key.id, before.key.version, patch).await.unwrap();
+    assert_eq!(after.name, "new");
+    assert_eq!(after.description.as_deref(), Some("why"));
+    assert_eq!(after.metadata, metadata);
+    assert_eq!(after.level, Level::ReadOnly);
+    assert_eq!(after.permissions, permissions(&["connections:write", "pipelines:run"]));
+    assert_eq!(after.workspaces, Access::specific([second.id, world.first.demo_workspace]));
+    assert_eq!(after.ip_allowlist, ["192.0.2.0/24".parse().unwrap()]);
+    assert_eq!(after.expires_at, Some(world.now().saturating_add(7 * DAY)));
+    // For ever: id, organization, environment, principal, who made it and when; and no secret has moved.
+    let unmoved = |key: &wardkey::Key| {
+        (key.id, key.organization, key.environment.clone(), key.principal, key.created_at, key.created_by)
+    };
+    assert_eq!(unmoved(&after), unmoved(&before.key));
+    assert_eq!((&after.secrets, &after.customers), (&before.key.secrets, &before.key.customers));
+    assert_eq!(after.updated_at, world.now());
+    assert_eq!(demo.get_key(after.id).await.unwrap(), after);
+    // Each alone, and taking away.
+    let bare =
+        KeyPatch { description: Some(None), metadata: Some(serde_json::Map::new()), ..KeyPatch::default() };
+    let bare = demo.update_key(after.id, after.version, bare).await.unwrap();
+    assert_eq!((bare.description, bare.metadata.len(), bare.name), (None, 0, after.name));
+    assert_eq!(
+        (bare.level, bare.permissions, bare.workspaces),
+        (after.level, after.permissions, after.workspaces)
+    );
+}
+
+async fn an_edit_that_changes_nothing_is_no_event(world: &World) {
+    let demo = world.demo().await;
+    let key = world.service_key(&["pipelines:read"]).await.key;
+    let audited = world.audited().await;
+    world.clock.advance(DAY);
+    let same = KeyPatch {
+        name: Some(key.name.clone()),
+        permissions: Some(key.permissions.clone()),
+        expiry: Some(Expiry::At(key.expires_at.unwrap())),
+        ..KeyPatch::default()
+    };
+    for patch in [KeyPatch::default(), same] {
+        assert_eq!(demo.update_key(key.id, key.version, patch).await.unwrap(), key);
+    }
+    assert_eq!(world.audited().await, audited);
+}
+
+async fn narrowing_is_always_allowed(world: &World) {
+    let mut input = world.service_input(&["admin:members", "pipelines:run", "pipelines:read"]);
+    input.level = Some(Level::All);
+    let strong = world.demo().await.issue_key(input).await.unwrap();
+    let editor = world.as_key(&world.service_key(&["admin:keys"]).await).await;
+    let id = strong.key.id;
+    let mut version = strong.key.version;
+    let mut narrow = async |patch| {
+        let key = editor.update_key(id, version, patch).await.unwrap();
+        version = key.version;
+        key
+    };
+    narrow(KeyPatch { level: Some(Level::ReadOnly), ..KeyPatch::default() }).await;
+    narrow(KeyPatch { ip_allowlist: Some(vec!["10.0.0.0/8".parse().unwrap()]), ..KeyPatch::default() }).await;
+    narrow(KeyPatch { expiry: Some(Expiry::In(ExpiryPreset::SevenDays)), ..KeyPatch::default() }).await;
+    narrow(listed(&["pipelines:run"])).await;
+    let here = Access::Specific(vec![world.first.demo_workspace.into()]);
+    let key = narrow(KeyPatch { workspaces: Some(here), ..KeyPatch::default() }).await;
+    assert_eq!(key.permissions, permissions(&["pipelines:run"]));
+    // And not back.
+    for (patch, pointer) in [
+        (KeyPatch { level: Some(Level::All), ..KeyPatch::default() }, "/permissions"),
+        (KeyPatch { workspaces: Some(Access::All), ..KeyPatch::default() }, "/permissions"),
+    ] {
+        assert_eq!(exceeds(editor.update_key(id, key.version, patch).await), [pointer]);
+    }
+}
+
+async fn widening_stays_within_the_editor(world: &World) {
+    let mut calling = world.service_input(&["admin:keys", "pipelines:read"]);
+    calling.expiry = Expiry::In(ExpiryPreset::ThirtyDays);
+    calling.ip_allowlist = vec!["10.0.0.0/8".parse().unwrap()];
+    let calling = world.demo().await.issue_key(calling).await.unwrap();
+    let address = Some("10.0.0.1".parse().unwrap());
+    let verified = crate::world::verify_with(&world.verifier(), calling.secret.as_ref().unwrap(), address)
+        .await
+        .unwrap();
+    let caller = wardkey::Caller::key(verified);
+    let editor = world.wardkey.enter(&caller, &world.first.demo_organization.into()).await.unwrap();
+
+    let mut target = world.service_input(&[]);
+    target.expiry = Expiry::In(ExpiryPreset::SevenDays);
+    target.ip_allowlist = vec!["10.1.0.0/16".parse().unwrap()];
+    let target = world.demo().await.issue_key(target).await.unwrap().key;
+    let update = async |patch| editor.update_key(target.id, target.version, patch).await;
+    assert_eq!(exceeds(update(listed(&["pipelines:run"])).await), ["/permissions"]);
+    let everywhere = KeyPatch { ip_allowlist: Some(Vec::new()), ..KeyPatch::default() };
+    assert_eq!(exceeds(update(everywhere).await), ["/ip_allowlist"]);
+    let later = KeyPatch { expiry: Some(Expiry::In(ExpiryPreset::SixtyDays)), ..KeyPatch::default() };
+    assert_eq!(exceeds(update(later).await), ["/expires_at"]);
+    assert_eq!(world.demo().await.get_key(target.id).await.unwrap(), target);
+    let within = KeyPatch {
+        ip_allowlist: Some(vec!["10.2.0.0/16".parse().unwrap()]),
+        expiry: Some(Expiry::In(ExpiryPreset::ThirtyDays)),
+        ..listed(&["pipelines:read"])
+    };
+    let edited = update(within).await.unwrap();
+    assert_eq!(edited.expires_at, calling.key.expires_at);
+}
+
+async fn renaming_needs_no_rights_that_the_key_has(world: &World) {
+    let strong = world.service_key(&["admin:members", "pipelines:run"]).await.key;
+    let editor = world.as_key(&world.service_key(&["admin:keys"]).await).await;
+    let renamed = editor.update_key(strong.id, strong.version, name("renamed")).await.unwrap();
+    assert_eq!(renamed.name, "renamed");
+    assert_eq!(renamed.permissions, strong.permissions);
+}
+
+async fn a_revoked_key_cannot_be_edited(world: &World) {
+    let demo = world.demo().await;
+    let key = world.service_key(&["pipelines:read"]).await.key;
+    demo.revoke_key(key.id, None, None).await.unwrap();
+    let revoked = demo.get_key(key.id).await.unwrap();
+    assert_eq!(conflict(demo.update_key(key.id, revoked.version, name("x")).await), Conflict::KeyRevoked);
+    assert_eq!(conflict(demo.update_key(key.id, revoked.version, listed(&[])).await), Conflict::KeyRevoked);
+    assert_eq!(demo.get_key(key.id).await.unwrap(), revoked);
+}
+
+async fn the_key_of_someone_who_left_is_revoked_and_not_missing(world: &World) {
+    let demo = world.demo().await;
+    let user = world.member("ada", &[BuiltInRole::Member]).await;
+    let key = world.user_key(user).await.key;
+    demo.remove_member(user).await.unwrap();
+    let left = demo.get_key(key.id).await.unwrap();
+    assert_eq!(conflict(demo.update_key(key.id, left.version, name("x")).await), Conflict::KeyRevoked);
+    assert_eq!(conflict(demo.rotate_key(key.id, None, DAY).await), Conflict::KeyRevoked);
+    assert_eq!(conflict(demo.enable_key(key.id, None, None).await), Conflict::KeyRevoked);
+    // Coming back revives nothing.
+    demo.set_member(user, crate::world::grants(&[BuiltInRole::Member])).await.unwrap();
+    assert_eq!(conflict(demo.enable_key(key.id, None, None).await), Conflict::KeyRevoked);
+}
+
+async fn every_broken_rule_of_an_edit_is_named(world: &World) {
+    let demo = world.demo().await;
+    let key = world.service_key(&["keys:write", "pipelines:read"]).await.key;
+    let patch = KeyPatch {
+        name: Some(String::new()),
+        description: Some(Some("x".repeat(1_001))),
+        metadata: None,
+        level: None,
+        permissions: None,
+        workspaces: Some(Access::Specific(vec!["nowhere".into()])),
+        ip_allowlist: Some(vec!["::1".parse().unwrap(), "::1".parse().unwrap()]),
+        expiry: Some(Expiry::Never),
+    };
+    let expected = [
+        ("/description", "too_long"),
+        ("/ip_allowlist/1", "duplicate"),
+        ("/name", "required"),
+        ("/never_expires", "not_allowed"),
+        ("/permissions/0", "needs_all_workspaces"),
+        ("/workspaces/ids/0", "not_found"),
+    ]
+    .map(|(pointer, code)| (pointer.to_owned(), code));
+    assert_eq!(invalid(demo.update_key(key.id, key.version, patch).await), expected);
+    assert_eq!(demo.get_key(key.id).await.unwrap(), key);
+}
+
+async fn a_broken_rule_is_said_before_a_stale_version(world: &World) {
+    let demo = world.demo().await;
+    let key = world.service_key(&[]).await.key;
+    let stale = key.version + 7;
+    assert_eq!(invalid_field(demo.update_key(key.id, stale, name("")).await).0, "/name");
+    let editor = world.as_key(&world.service_key(&["admin:keys"]).await).await;
+    assert_eq!(exceeds(editor.update_key(key.id, stale, listed(&["pipelines:run"])).await), ["/permissions"]);
+    assert_eq!(version_mismatch(demo.update_key(key.id, stale, name("x")).await), key.version);
+}
+
+async fn a_permission_that_left_the_catalogue_stops_no_edit(world: &World) {
+    let demo = world.demo().await;
+    let key = world.service_key(&["pipelines:read", "connections:read"]).await.key;
+    let mut catalogue = demo_catalogue(world).await;
+    for group in &mut catalogue.groups {
+        group.permissions.retain(|permission| permission.name.as_str() != "connections:read");
+    }
+    world.deployment().replace_catalogue(&catalogue).await.unwrap();
+    let renamed = demo.update_key(key.id, key.version, name("renamed")).await.unwrap();
+    let here = KeyPatch {
+        workspaces: Some(Access::Specific(vec![world.first.demo_workspace.into()])),
+        ..KeyPatch::default()
+    };
+    let narrowed = demo.update_key(key.id, renamed.version, here).await.unwrap();
+    // To list it anew is another matter, as is to keep it in a new list.
+    let refused = demo.update_key(key.id, narrowed.version, listed(&["connections:read"])).await;
+    assert_eq!(invalid_field(refused), ("/permissions/0".to_owned(), "unknown_permission"));
+}
+
+async fn demo_catalogue(world: &World) -> Catalogue {
+    let catalogue = world.deployment().describe().await.unwrap().catalogue;
+    assert!(catalogue.groups.iter().all(|group: &CatalogueGroup| !group.permissions.is_empty()));
+    catalogue
+}
+
+async fn an_expired_key_can_be_edited_and_stays_expired(world: &World) {
+    let demo = world.demo().await;
+    let issued = world.service_key(&PRODUCT).await;
+    world.clock.set(issued.key.expires_at.unwrap());
+    let renamed = demo.update_key(issued.key.id, issued.key.version, name("old")).await.unwrap();
+    assert_eq!(renamed.expires_at, issued.key.expires_at);
+    // Sending back the end that it has is no edit of it.
+    let same = KeyPatch { expiry: Some(Expiry::At(issued.key.expires_at.unwrap())), ..name("older") };
+    let renamed = demo.update_key(renamed.id, renamed.version, same).await.unwrap();
+    assert_eq!(renamed.expires_at, issued.key.expires_at);
+    assert!(world.verify(&issued).await.is_err());
+}
+
+async fn one_edits_the_own_keys_and_not_those_of_others(world: &World) {
+    let ada = world.member("ada", &[BuiltInRole::Member]).await;
+    let bob = world.member("bob", &[BuiltInRole::Member]).await;
+    let (of_ada, of_bob) = (world.user_key(ada).await, world.user_key(bob).await);
+    let service = world.service_key(&[]).await.key;
+    let tenant = world.as_key(&of_ada).await;
+    let own = tenant.issue_key(user_input(ada, Level::ReadOnly, &[])).await.unwrap().key;
+    tenant.update_key(own.id, own.version, name("mine")).await.unwrap();
+    for other in [&of_bob.key, &service] {
+        not_found(tenant.get_key(other.id).await);
+        not_found(tenant.update_key(other.id, other.version, name("taken")).await);
+        not_found(tenant.update_key(other.id, other.version + 1, name("taken")).await);
+        not_found(tenant.rotate_key(other.id, None, DAY).await);
+        not_found(tenant.end_secret(other.id, other.secrets[0].id).await);
+        not_found(tenant.disable_key(other.id, None, None).await);
+        not_found(tenant.revoke_key(other.id, Some(99), None).await);
+        not_found(tenant.delete_key(other.id, None, None).await);
+    }
+    assert!(world.verify(&of_bob).await.is_ok());
+}
