@@ -35,6 +35,7 @@
 
 mod pipelines;
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
@@ -59,7 +60,11 @@ struct Args {
 #[tokio::main]
 async fn main() -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     let args = Args::parse();
 
     let verifier = Wardkey::open_verifier(&args.database_url, "production")
