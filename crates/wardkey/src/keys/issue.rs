@@ -29,7 +29,7 @@ impl Tenant {
     ///
     /// `keys:write` issues for oneself; `admin:keys` also for service accounts, and for other members who hold no
     /// more than the caller. Nobody grants what they do not hold, and a key that makes keys also stays within its own
-    /// network and time.
+    /// network, time and environment; one of production that administers keys makes them for every environment.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::Invalid`], [`Error::ExceedsOwnRights`], a conflict if the organization has as

@@ -152,7 +152,7 @@ async fn operations_dropped_half_way_happen_whole_or_not_at_all(world: &World) {
 async fn nothing_is_left_open(world: &World) {
     let watcher = connect(&world.url).await;
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                AND pid <> pg_backend_pid() AND (state LIKE 'idle in transaction%' OR xact_start IS NOT NULL)";
+                AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND (state LIKE 'idle in transaction%' OR xact_start IS NOT NULL)";
     within(Duration::from_secs(10), "no transaction open", async || {
         watcher.query_one(open, &[]).await.unwrap().get::<_, i64>(0) == 0
     })

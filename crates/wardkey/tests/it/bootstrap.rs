@@ -1,7 +1,9 @@
 //! The first start.
 
 use wardkey::core::KeyState;
-use wardkey::{Caller, Conflict, Error, OPERATOR_KEY_LIFE, PageRequest, Wardkey};
+use wardkey::{
+    Caller, Conflict, Error, OPERATOR_KEY_LIFE, OpenError, OpenVerifierError, PageRequest, Wardkey,
+};
 
 use crate::answers::{conflict, not_found};
 use crate::world::{PRODUCT, World, environment};
@@ -13,6 +15,7 @@ on_both!(
     another_seal_is_told,
     the_first_key_lives_a_day_and_runs_the_deployment,
     only_someone_on_the_database_makes_an_operator_key,
+    opening_makes_nothing,
 );
 
 async fn a_new_deployment_has_what_a_first_minute_needs(world: &World) {
@@ -103,4 +106,32 @@ async fn only_someone_on_the_database_makes_an_operator_key(world: &World) {
     }
     let full = Conflict::KeyLimitReached { count: 10, limit: 10 };
     assert_eq!(conflict(world.wardkey.issue_operator_key(&local).await), full);
+}
+
+async fn opening_makes_nothing(world: &World) {
+    let empty = world.empty_neighbour().await;
+    let opened = Wardkey::open(&empty.url).await;
+    assert!(matches!(opened, Err(OpenError::Missing { .. } | OpenError::NotMigrated)), "{opened:?}");
+    if let Some(path) = empty.url.strip_prefix("sqlite:") {
+        assert!(!std::path::Path::new(path).exists());
+    }
+    // There and empty is not yet a deployment: nothing can be done in it but to make one.
+    Wardkey::migrate(&empty.url).await.unwrap();
+    let wardkey = Wardkey::open(&empty.url).await.unwrap();
+    not_found(wardkey.issue_operator_key(&Caller::local("test")).await);
+    not_found(wardkey.enter(&Caller::local("test"), &world.first.demo_organization.into()).await);
+    drop(wardkey);
+    empty.drop_database().await;
+
+    for unknown in ["mysql://localhost/wardkey", "wardkey.db", "postgress://localhost/x", ""] {
+        let opened = Wardkey::open(unknown).await;
+        assert!(matches!(opened, Err(OpenError::UnknownScheme { .. })), "{unknown}: {opened:?}");
+        assert!(!std::path::Path::new(unknown).exists());
+    }
+    assert!(matches!(
+        Wardkey::open_verifier(&world.url, "Production").await,
+        Err(OpenVerifierError::Environment(_))
+    ));
+    let verifier = Wardkey::open_verifier(&world.url, "moon").await.unwrap();
+    assert!(verifier.check_ready().await.is_err(), "the deployment has no such environment");
 }

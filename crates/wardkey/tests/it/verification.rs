@@ -304,6 +304,11 @@ async fn a_foreign_workspace_is_as_one_that_does_not_exist(world: &World) {
     {
         assert_eq!(ask("pipelines:read", unseen).await, Some(Denial::NotFound));
     }
+    // A key that reaches all workspaces reaches all of its own organization.
+    let all = world.service_key(&["pipelines:read"]).await;
+    let requirement = Requirement { workspace: Some(foreign.id.into()), ..Requirement::NONE };
+    let refused = here.verify(all.secret.as_ref().unwrap().expose().as_bytes(), None, &requirement).await;
+    assert!(matches!(refused, Err(VerifyError::Denied(Denial::NotFound))));
     let missing = Some(Denial::InsufficientPermissions { missing: vec!["pipelines:run".to_owned()] });
     assert_eq!(ask("pipelines:run", own.into()).await, missing);
 }
