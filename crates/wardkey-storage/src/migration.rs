@@ -60,7 +60,7 @@ fn migrate_sqlite(file: &Sqlite) -> Result<Vec<String>, OpenError> {
     let migrated = conn
         .exclusive_transaction::<_, MigrationFailure, _>(|conn| Ok(apply(conn, SQLITE)?))
         .and_then(|applied| {
-            // Persistent in the file. After the lock was held once, since changing it does not wait for others.
+            // Persistent in the file; not possible inside the transaction.
             conn.batch_execute("PRAGMA journal_mode = WAL;")?;
             Ok(applied)
         });

@@ -190,10 +190,9 @@ impl Storage {
                 if locked.key_limit_override == limit {
                     return Ok(locked.organization);
                 }
-                let column = limit.map(i32::try_from).transpose().map_err(StorageError::unavailable)?;
                 let row = on!(conn, c => diesel::update(organizations::table.find(Stored(organization)))
                     .set((
-                        organizations::key_limit.eq(column),
+                        organizations::key_limit.eq(limit.map(i64::from)),
                         organizations::version.eq(organizations::version + 1),
                         organizations::updated_at.eq(Stored(locked.now)),
                     ))
@@ -280,7 +279,7 @@ struct OrganizationRow {
     name: String,
     external_id: Option<String>,
     state: String,
-    key_limit: Option<i32>,
+    key_limit: Option<i64>,
     decided_at: Stored<Timestamp>,
     version: i64,
     created_at: Stored<Timestamp>,

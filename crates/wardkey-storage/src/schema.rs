@@ -44,7 +44,7 @@ tables! {
         name -> Text,
         external_id -> Nullable<Text>,
         state -> Text,
-        key_limit -> Nullable<Integer>,
+        key_limit -> Nullable<BigInt>,
         decided_at -> UtcTime,
         version -> BigInt,
         created_at -> UtcTime,

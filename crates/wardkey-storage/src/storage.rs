@@ -28,16 +28,16 @@ struct Inner {
     runtime: DatabaseRuntime,
 }
 
-/// How a database is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How a database is used. `Debug` leaves out the URL, which may hold a password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct OpenConfig {
     /// At most so many connections at once, the one that listens for changes not counted; on SQLite one of them
     /// writes. Default: 8.
     pub max_connections: usize,
     /// How long a caller waits for a connection. Default: 5 s.
     pub connect_timeout: Duration,
-    /// How long one statement may take, waiting for locks included. A unit of work as a whole may take twice as long.
-    /// Default: 10 s.
+    /// PostgreSQL: how long one statement may take, waiting for locks included; a unit of work as a whole may take
+    /// twice as long. SQLite: how long to wait for another process that writes. Default: 10 s.
     pub statement_timeout: Duration,
     /// PostgreSQL: another URL for the connection that listens for changes, for when the first one leads through a
     /// pooler that cannot `LISTEN`.
@@ -52,6 +52,18 @@ impl Default for OpenConfig {
             statement_timeout: Duration::from_secs(10),
             listen_url: None,
         }
+    }
+}
+
+impl fmt::Debug for OpenConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { max_connections, connect_timeout, statement_timeout, listen_url } = self;
+        f.debug_struct("OpenConfig")
+            .field("max_connections", max_connections)
+            .field("connect_timeout", connect_timeout)
+            .field("statement_timeout", statement_timeout)
+            .field("listens_elsewhere", &listen_url.is_some())
+            .finish()
     }
 }
 

@@ -46,30 +46,32 @@ impl Storage {
     }
 }
 
-/// Writes down how far an instance has got; false if this report, or a later one, has been taken already.
+/// Writes down how far an instance has got; false if its usage, or that of a later report, has been counted already.
 async fn take_note(conn: &mut Conn, report: &Report) -> Result<bool, StorageError> {
     let Report { instance, environment, sequence, at, applied, usage: _ } = report;
+    let instance = Stored(*instance);
     let sequence = i64::try_from(*sequence).map_err(StorageError::unavailable)?;
-    let row = (
+    let progress = (
         instances::environment.eq(environment.as_str()),
-        instances::sequence.eq(sequence),
         instances::reported_at.eq(Stored(*at)),
         instances::applied_epoch.eq(applied.epoch),
         instances::applied_number.eq(applied.number),
     );
+    let row = (instances::id.eq(instance), instances::sequence.eq(sequence), progress);
+    // Whoever sends a report again waits here for the first one to be committed.
     let inserted = on!(conn, c => diesel::insert_into(instances::table)
-        .values((instances::id.eq(Stored(*instance)), row))
+        .values(row)
         .on_conflict_do_nothing()
         .execute(c))?;
     if inserted > 0 {
         return Ok(true);
     }
-    let updated = on!(conn, c => diesel::update(instances::table)
-        .filter(instances::id.eq(Stored(*instance)))
+    on!(conn, c => diesel::update(instances::table.find(instance)).set(progress).execute(c))?;
+    let counted = on!(conn, c => diesel::update(instances::table.find(instance))
         .filter(instances::sequence.lt(sequence))
-        .set(row)
+        .set(instances::sequence.eq(sequence))
         .execute(c))?;
-    Ok(updated > 0)
+    Ok(counted > 0)
 }
 
 /// Those of the reported secrets that exist. One that does not is not counted, rather than refusing all others.

@@ -24,7 +24,7 @@ CREATE TABLE organizations (
     name TEXT NOT NULL,
     external_id TEXT,
     state TEXT NOT NULL CHECK (state IN ('active', 'inactive')),
-    key_limit INTEGER CHECK (key_limit >= 0),
+    key_limit BIGINT CHECK (key_limit >= 0),
     decided_at TIMESTAMPTZ NOT NULL,
     version BIGINT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,

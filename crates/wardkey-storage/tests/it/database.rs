@@ -96,10 +96,15 @@ impl Database {
 
     async fn remove(&self) {
         if self.backend == Backend::Postgres {
-            let (base, _) = self.url.split_once('?').unwrap_or((&self.url, ""));
-            let (_, name) = base.rsplit_once('/').expect("the URL names a database");
-            let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            connect(&server_url()).await.batch_execute(&drop).await.expect("the database is dropped");
+            let name = self.name();
+            let server = connect(&server_url()).await;
+            // A test may have made a role of the same name.
+            for drop in [
+                format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+                format!("DROP ROLE IF EXISTS {name}"),
+            ] {
+                server.batch_execute(&drop).await.expect("what the test made is dropped");
+            }
         }
     }
 
@@ -112,6 +117,12 @@ impl Database {
     /// Another storage on it, as another process has one.
     pub(crate) async fn reopen(&self) -> Storage {
         Storage::open(&self.url, OpenConfig::default()).await.expect("it opens")
+    }
+
+    /// The name of a database on the server.
+    pub(crate) fn name(&self) -> &str {
+        let (base, _) = self.url.split_once('?').unwrap_or((&self.url, ""));
+        base.rsplit_once('/').expect("the URL names a database").1
     }
 
     /// The folder of a SQLite file.

@@ -5,7 +5,8 @@ use wardkey_core::{
     Access, BuiltInRole, KeyState, KeyStatus, KeyStore as _, Level, PrincipalId, Reference, Timestamp,
 };
 use wardkey_storage::{
-    Actor, Conflict, Creator, Key, KeyEdit, KeyFilter, NewCustomer, NewKey, NewSecret, Page, StorageError,
+    Actor, Conflict, Creator, Key, KeyEdit, KeyFilter, NewCustomer, NewKey, NewSecret, OpenConfig, Page,
+    Storage, StorageError,
 };
 
 use crate::database::on_both;
@@ -135,10 +136,15 @@ on_both!(a_digest_is_one_key);
 
 async fn at_most_ten(world: Arc<World>) {
     let (mut issued, mut refused) = (0, 0);
+    // Half of the calls come from another process.
+    let other = Storage::open(&world.url, OpenConfig::default()).await.unwrap();
     let calls: Vec<_> = (0..50)
-        .map(|_| {
+        .map(|number| {
             let world = Arc::clone(&world);
-            tokio::spawn(async move { world.issue(world.new_key()).await })
+            let storage = if number % 2 == 0 { other.clone() } else { world.storage.clone() };
+            tokio::spawn(
+                async move { storage.issue_key(&world.act(), world.demo, world.new_key(), None).await },
+            )
         })
         .collect();
     for call in calls {

@@ -19,6 +19,13 @@ fn hasty() -> OpenConfig {
     }
 }
 
+#[test]
+fn a_configuration_in_a_log_holds_no_password() {
+    let listen_url = Some("postgres://someone:hunter2@host/db".to_owned());
+    let text = format!("{:?}", OpenConfig { listen_url, ..OpenConfig::default() });
+    assert!(!text.contains("hunter2") && text.contains("listens_elsewhere: true"), "{text}");
+}
+
 async fn opening_neither_creates_nor_migrates(database: Arc<Database>) {
     let refused = Storage::open(&database.url, OpenConfig::default()).await.unwrap_err();
     if database.url.starts_with("sqlite:") {

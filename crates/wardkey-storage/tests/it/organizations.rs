@@ -73,6 +73,7 @@ async fn the_key_limit_is_ten_unless_another_is_set(world: Arc<World>) {
     let edited = set(Some(3)).await;
     assert_eq!((edited.key_limit, edited.version), (3, 2));
     assert_eq!(set(Some(3)).await.version, 2, "a repeat changes nothing");
+    assert_eq!(set(Some(u32::MAX)).await.key_limit, u32::MAX);
     assert_eq!(set(None).await.key_limit, DEFAULT_KEY_LIMIT);
 }
 on_both!(the_key_limit_is_ten_unless_another_is_set);

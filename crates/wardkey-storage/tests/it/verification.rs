@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
+use wardkey_core::testing::SeededRandom;
 use wardkey_core::{
-    Access, BuiltInRole, FoundKey, KeyRecord, KeyState, KeyStore as _, Level, OrganizationKind,
-    OrganizationRecord, PrincipalId, PrincipalKind, PrincipalRecord, Role, RoleGrant, Standing,
-    WorkspaceRecord,
+    Access, BuiltInRole, FoundKey, InstanceId, KeyRecord, KeyState, KeyStore as _, Level, OrganizationKind,
+    OrganizationRecord, PrincipalId, PrincipalKind, PrincipalRecord, Report, Role, RoleGrant, Standing,
+    Usage, WorkspaceRecord,
 };
-use wardkey_storage::{NewKey, NewUser, NewWorkspace};
+use wardkey_storage::{NewKey, NewUser, NewWorkspace, OpenConfig, Storage, StorageError};
 
-use crate::database::on_both;
+use crate::database::{Database, connect, on_both};
 use crate::world::{DAY, World, environment, role};
 
 async fn the_record_of_a_service_accounts_key_is_complete(world: Arc<World>) {
@@ -173,3 +174,55 @@ async fn a_record_is_never_older_than_its_position(world: Arc<World>) {
     }
 }
 on_both!(a_record_is_never_older_than_its_position);
+
+/// What an embedded verifier may do on PostgreSQL, and all that it needs.
+const VERIFIER_GRANTS: &str = "
+    GRANT SELECT ON __diesel_schema_migrations, deployment, environments, permissions, organizations, workspaces,
+        customers, service_accounts, users, members, grants, keys, secrets, change_counter, changes TO {role};
+    GRANT SELECT, INSERT, UPDATE ON usage, last_used, instances TO {role};";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_verifier_needs_no_right_to_change_anything_but_what_it_reports() {
+    let database = Database::postgres().await;
+    let body = {
+        let database = Arc::clone(&database);
+        async move {
+            let world = World::bootstrapped(&database).await;
+            let (key, digest) = world.issued().await;
+            let role = database.name();
+            let owner = connect(&world.url).await;
+            owner.batch_execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'verifier'")).await.unwrap();
+            owner.batch_execute(&VERIFIER_GRANTS.replace("{role}", role)).await.unwrap();
+            let (_, rest) = world.url.split_once("://").unwrap();
+            let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+            let url = format!("postgres://{role}:verifier@{host}");
+
+            let restricted = Storage::open(&url, OpenConfig::default()).await.unwrap();
+            let found = restricted.find(&environment("production"), digest).await.unwrap();
+            assert!(matches!(found.value, Some(FoundKey::Record(_))));
+            restricted.deployment().await.unwrap();
+            let customer = restricted.find_customer(world.demo, &"acme".into()).await.unwrap();
+            assert_eq!(customer.value, None);
+            restricted.changes(Some(found.position)).await.unwrap();
+            let report = Report {
+                instance: InstanceId::mint(world.now(), &SeededRandom::new(5)),
+                environment: environment("production"),
+                sequence: 1,
+                at: world.now(),
+                applied: found.position,
+                usage: vec![Usage {
+                    key: key.id,
+                    secret: key.secrets[0].id,
+                    verifications: 1,
+                    last_used_at: world.now(),
+                }],
+            };
+            restricted.report(&report).await.unwrap();
+            restricted.report(&Report { sequence: 2, ..report }).await.unwrap();
+            let refused = restricted.revoke_key(&world.act(), world.demo, key.id, None, None).await;
+            assert!(matches!(refused, Err(StorageError::Unavailable(_))), "{refused:?}");
+            assert_eq!(world.record(digest).await.state, KeyState::Active);
+        }
+    };
+    crate::database::run(database, body).await;
+}
