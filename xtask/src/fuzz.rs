@@ -2,6 +2,7 @@
 //! document says.
 
 use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
 
 use crate::openapi::DOCUMENT;
 use crate::process;
@@ -28,8 +29,14 @@ pub(crate) fn run(tools: &Tools, cases: Cases) -> Result<()> {
     };
     let key = server.operator_key()?;
     let organization = demo_organization(&server, &key)?;
+    let (target, doomed) =
+        (issue_key(&server, &key, &organization)?, issue_key(&server, &key, &organization)?);
+    schemathesis.env("WARDKEY_ORGANIZATION", organization);
+    schemathesis.env("WARDKEY_KEY_ID", text(&target, "/key/id")?);
+    schemathesis.env("WARDKEY_SECRET_ID", text(&target, "/key/secrets/0/id")?);
+    schemathesis.env("WARDKEY_DOOMED_KEY_ID", text(&doomed, "/key/id")?);
     // By the environment: a command line is printed.
-    let result = process::run(schemathesis.env("WARDKEY_KEY", key).env("WARDKEY_ORGANIZATION", organization));
+    let result = process::run(schemathesis.env("WARDKEY_KEY", key));
     if result.is_err() {
         println!("The server's log ends:");
         let log = server.log();
@@ -47,4 +54,21 @@ fn demo_organization(server: &Server, key: &str) -> Result<String> {
     let demo = organizations.iter().find(|organization| organization["name"] == "Demo");
     let id = demo.and_then(|demo| demo["id"].as_str());
     id.map(str::to_owned).context("the operator's key sees no organization named Demo")
+}
+
+/// A key of the demo service account, for requests about keys to find one.
+fn issue_key(server: &Server, key: &str, organization: &str) -> Result<Value> {
+    let accounts = server.list(&format!("/v1/organizations/{organization}/service-accounts"), key)?;
+    let account = accounts.first().context("the demo organization has no service account")?;
+    let body = json!({
+        "name": "for the fuzzer",
+        "principal": { "type": "service_account", "id": account["id"] },
+        "workspaces": { "access": "all" },
+    });
+    server.post(&format!("/v1/organizations/{organization}/keys"), key, &body)
+}
+
+fn text(value: &Value, pointer: &str) -> Result<String> {
+    let text = value.pointer(pointer).and_then(Value::as_str);
+    text.map(str::to_owned).with_context(|| format!("the server's answer has no text at {pointer}"))
 }

@@ -51,7 +51,7 @@ impl Server {
         if let Some(status) = self.process.try_wait()? {
             bail!("the server ended with {status}:\n{}", self.log());
         }
-        Ok(get(self.address, "/readyz", "").is_ok_and(|answer| is_ok(&answer)))
+        Ok(exchange(self.address, "GET", "/readyz", "", "").is_ok_and(|answer| is_ok(&answer)))
     }
 
     pub(crate) fn url(&self) -> String {
@@ -72,11 +72,23 @@ impl Server {
 
     /// The items of a list, as the bearer of `key` sees it.
     pub(crate) fn list(&self, path: &str, key: &str) -> Result<Vec<Value>> {
-        let answer = get(self.address, path, &format!("Authorization: Bearer {key}\r\n"))?;
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
-        ensure!(is_ok(head), "GET {path}: {answer}");
-        let mut page: Value = serde_json::from_str(body).with_context(|| format!("GET {path}: {body}"))?;
+        let mut page = self.ask("GET", path, key, None)?;
         serde_json::from_value(page["items"].take()).with_context(|| format!("GET {path} is no list"))
+    }
+
+    /// What the server answers to this body, as the bearer of `key`.
+    pub(crate) fn post(&self, path: &str, key: &str, body: &Value) -> Result<Value> {
+        self.ask("POST", path, key, Some(body))
+    }
+
+    fn ask(&self, method: &str, path: &str, key: &str, body: Option<&Value>) -> Result<Value> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
+        let headers = format!("Authorization: Bearer {key}\r\n{kind}Content-Length: {}\r\n", body.len());
+        let answer = exchange(self.address, method, path, &headers, &body)?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        ensure!(is_ok(head), "{method} {path}: {answer}");
+        serde_json::from_str(body).with_context(|| format!("{method} {path}: {body}"))
     }
 }
 
@@ -87,16 +99,22 @@ impl Drop for Server {
     }
 }
 
-/// The whole answer to a GET. HTTP 1.0, so that its body comes in one piece.
-fn get(address: SocketAddr, path: &str, headers: &str) -> std::io::Result<String> {
+/// The whole answer to a request. HTTP 1.0, so that its body comes in one piece.
+fn exchange(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n")?;
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n{body}")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
 }
 
 fn is_ok(answer: &str) -> bool {
-    answer.split(' ').nth(1) == Some("200")
+    answer.split(' ').nth(1).is_some_and(|status| status.starts_with('2'))
 }

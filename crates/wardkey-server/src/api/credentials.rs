@@ -91,8 +91,7 @@ fn security<P: Requires, E: Environments>() -> Vec<&'static str> {
         let name = name.parse().expect("a declared permission has a name of the grammar");
         P::is_met_by(&PermissionSet::from_iter([&name]))
     };
-    let marks =
-        [(names.len() > 1 && names.iter().all(|name| alone(name)), ANY_OF), (!E::ANY, OWN_ENVIRONMENT)];
+    let marks = [(names.len() > 1 && names.iter().all(alone), ANY_OF), (!E::ANY, OWN_ENVIRONMENT)];
     let marks = marks.into_iter().filter_map(|(applies, mark)| applies.then_some(mark));
     SECURITY_SCHEMES.into_iter().chain(marks).chain(names.iter().copied()).collect()
 }

@@ -230,10 +230,6 @@ impl Keys {
         method = "post",
         operation_id = "rotate_key"
     )]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each argument is a part of the request with its own rules"
-    )]
     async fn rotate_key(
         &self,
         /// The organization, by its id or by the id that your backend gave it.

@@ -1,6 +1,5 @@
 //! Every kind of text that the wire knows.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use wardkey_core::{
@@ -75,6 +74,10 @@ macro_rules! ids {
             fn read(text: &str) -> Result<Self, String> {
                 parse(text)
             }
+
+            fn write(&self) -> String {
+                self.to_string()
+            }
         }
     )+};
 }
@@ -91,6 +94,7 @@ impl Textual for Reference<OrganizationId> {
     const SCHEMA: TextSchema = TextSchema {
         name: "OrganizationReference",
         description: "An organization, by its id or by the id that your backend gave it.",
+        max_length: wardkey::MAX_NAME,
         example: OrganizationId::SCHEMA.example,
         ..PLAIN
     };
@@ -98,18 +102,27 @@ impl Textual for Reference<OrganizationId> {
     fn read(text: &str) -> Result<Self, String> {
         Ok(text.into())
     }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Textual for Reference<WorkspaceId> {
     const SCHEMA: TextSchema = TextSchema {
         name: "WorkspaceReference",
         description: "A workspace, by its id or by the id that your backend gave it.",
+        max_length: wardkey::MAX_NAME,
         example: WorkspaceId::SCHEMA.example,
         ..PLAIN
     };
 
     fn read(text: &str) -> Result<Self, String> {
         Ok(text.into())
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -129,20 +142,17 @@ impl Textual for PrincipalId {
         user.or_else(|_| text.parse().map(Self::ServiceAccount))
             .map_err(|_| "not the id of a user or of a service account".to_owned())
     }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
 }
 
 /// Declares kinds of text that are kept as they are.
 macro_rules! texts {
-    ($($(#[$doc:meta])* $type:ident: $schema:expr, $check:expr;)+) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
+    ($($(#[$attribute:meta])* $type:ident: $schema:expr, $check:expr;)+) => {$(
+        $(#[$attribute])*
         pub(crate) struct $type(pub(crate) String);
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
 
         impl Textual for $type {
             const SCHEMA: TextSchema = $schema;
@@ -151,48 +161,58 @@ macro_rules! texts {
                 let check: fn(&str) -> Result<(), String> = $check;
                 check(text).map(|()| Self(text.to_owned()))
             }
+
+            fn write(&self) -> String {
+                self.0.clone()
+            }
         }
     )+};
 }
 
 texts! {
     /// A user or service account, by either kind of id.
+    #[derive(Debug, Clone)]
     PrincipalReference: TextSchema {
         name: "PrincipalReference",
         description: "A user or a service account, by its id or by the id that your backend gave it.",
+        max_length: wardkey::MAX_NAME,
         example: ServiceAccountId::SCHEMA.example,
         ..PLAIN
     }, anything;
 
     /// What people call a thing.
+    #[derive(Debug, Clone)]
     Name: TextSchema {
         name: "Name",
         description: "What people call it: one line, and something to be seen in it.",
         pattern: r"\S",
-        max_length: 100,
+        max_length: wardkey::MAX_NAME,
         example: "Nightly export",
         ..PLAIN
     }, one_line;
 
     /// What a thing is for.
+    #[derive(Debug, Clone)]
     Description: TextSchema {
         name: "Description",
         description: "What it is for.",
-        max_length: 1000,
+        max_length: wardkey::MAX_DESCRIPTION,
         example: "Runs the export pipelines from the scheduler.",
         ..PLAIN
     }, anything;
 
     /// Why something was done.
+    #[derive(Debug, Clone)]
     Reason: TextSchema {
         name: "Reason",
         description: "Why; kept in the audit log.",
-        max_length: 500,
+        max_length: wardkey::MAX_REASON,
         example: "The laptop was lost.",
         ..PLAIN
     }, anything;
 
     /// What is looked for.
+    #[derive(Debug, Clone)]
     Search: TextSchema {
         name: "Search",
         description: "Part of a name or of a hint, in any case.",
@@ -202,6 +222,7 @@ texts! {
     }, anything;
 
     /// Where a page ends.
+    #[derive(Debug, Clone)]
     Cursor: TextSchema {
         name: "Cursor",
         description: "Where the page before has ended. It is good for the same list with the same filters only.",
@@ -212,14 +233,17 @@ texts! {
     }, anything;
 
     /// The id that the product's backend gave a thing.
+    #[derive(Debug, Clone)]
     ExternalId: TextSchema {
         name: "ExternalId",
         description: "The id that your backend gave it.",
+        max_length: wardkey::MAX_NAME,
         example: "tenant-42",
         ..PLAIN
     }, anything;
 
     /// What people read.
+    #[derive(Debug, Clone)]
     Label: TextSchema {
         name: "Label",
         description: "What people read.",
@@ -228,6 +252,7 @@ texts! {
     }, anything;
 
     /// The displayable ends of a secret.
+    #[derive(Debug, Clone)]
     HintText: TextSchema {
         name: "Hint",
         description: "The start and the end of a secret, by which people recognise it.",
@@ -235,7 +260,7 @@ texts! {
         ..PLAIN
     }, anything;
 
-    /// A new secret.
+    /// A new secret. It cannot be printed.
     SecretText: TextSchema {
         name: "Secret",
         description: "The secret itself: what a client sends as its API key. It is shown this once and kept nowhere; a lost one \
@@ -245,7 +270,7 @@ texts! {
         ..PLAIN
     }, anything;
 
-    /// A secret that somebody presented; anything at all.
+    /// A secret that somebody presented; anything at all. It cannot be printed.
     PresentedSecret: TextSchema {
         name: "PresentedSecret",
         description: "What a client presented as its API key, whatever it is.",
@@ -280,6 +305,10 @@ impl Textual for EnvironmentName {
     fn read(text: &str) -> Result<Self, String> {
         parse(text)
     }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Textual for PermissionName {
@@ -295,6 +324,10 @@ impl Textual for PermissionName {
 
     fn read(text: &str) -> Result<Self, String> {
         parse(text)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -312,6 +345,10 @@ impl Textual for IpNetwork {
     fn read(text: &str) -> Result<Self, String> {
         parse(text)
     }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Textual for IpAddr {
@@ -328,6 +365,10 @@ impl Textual for IpAddr {
     fn read(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| "not an IP address".to_owned())
     }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Textual for Timestamp {
@@ -343,6 +384,10 @@ impl Textual for Timestamp {
 
     fn read(text: &str) -> Result<Self, String> {
         parse(text)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 pub(crate) const SCHEMA_NAME: &str = "Metadata";
 
 /// How long it may be as JSON, in bytes.
-pub(crate) const MAX_LENGTH: usize = 4096;
+pub(crate) const MAX_LENGTH: usize = wardkey::MAX_METADATA;
 
 /// A JSON object of the backend's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -19,10 +19,19 @@ const MOST_FAULTS: usize = 100;
 pub(crate) struct Rule {
     /// The object, by the name of its schema.
     pub(crate) schema: &'static str,
-    /// Names each member that does not fit the others, with the rule for programs and for people.
-    pub(crate) check: fn(&Map<String, Value>, &mut dyn FnMut(&'static str, &'static str, &'static str)),
+    /// Finds each member that does not fit the others.
+    pub(crate) check: fn(&Map<String, Value>) -> Vec<Misfit>,
     /// Members that the object has, and that never change.
     pub(crate) immutable: &'static [&'static str],
+}
+
+/// A member that does not fit the others of its object.
+pub(crate) struct Misfit {
+    pub(crate) member: &'static str,
+    /// The rule, for programs.
+    pub(crate) code: &'static str,
+    /// The rule, for people.
+    pub(crate) detail: &'static str,
 }
 
 fn rule_of(schema: &str) -> Option<&'static Rule> {
@@ -136,7 +145,7 @@ impl Walk {
             MetaSchemaRef::Reference(name) => self.check_named(name, value),
             MetaSchemaRef::Inline(schema) if schema.nullable && value.is_null() => {}
             MetaSchemaRef::Inline(schema) if schema.all_of.is_empty() => {
-                self.check_inline(schema, value, None)
+                self.check_inline(schema, value, None);
             }
             // The reference, beside which stands what is said about this one place only.
             MetaSchemaRef::Inline(schema) => self.check(&schema.all_of[0], value),
@@ -148,9 +157,9 @@ impl Walk {
         let rule = rule_of(name);
         self.check_inline(schema, value, rule);
         if let (Some(rule), Value::Object(members)) = (rule, value) {
-            (rule.check)(members, &mut |member, code, detail| {
+            for Misfit { member, code, detail } in (rule.check)(members) {
                 self.within(member, |walk| walk.refuse(code, detail));
-            });
+            }
         }
         if name == metadata::SCHEMA_NAME && metadata::length(value) > metadata::MAX_LENGTH {
             self.refuse("too_long", format!("must be at most {} bytes as JSON", metadata::MAX_LENGTH));

@@ -11,7 +11,7 @@ use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseRe
 use serde_json::Value;
 
 /// A kind of text: its schema, and how it is read and written.
-pub(crate) trait Textual: fmt::Display + Send + Sync + Sized + 'static {
+pub(crate) trait Textual: Send + Sync + Sized + 'static {
     /// How the document describes it.
     const SCHEMA: TextSchema;
 
@@ -20,6 +20,9 @@ pub(crate) trait Textual: fmt::Display + Send + Sync + Sized + 'static {
     /// # Errors
     /// What is wrong, for people; it never repeats the text.
     fn read(text: &str) -> Result<Self, String>;
+
+    /// Writes it. No kind is shown by `Display`: some are secrets, and go into an answer or nowhere.
+    fn write(&self) -> String;
 }
 
 /// The schema of a kind of text.
@@ -120,7 +123,7 @@ impl<T: Textual> ParseFromParameter for Text<T> {
 
 impl<T: Textual> ToJSON for Text<T> {
     fn to_json(&self) -> Option<Value> {
-        Some(self.0.to_string().into())
+        Some(self.0.write().into())
     }
 }
 

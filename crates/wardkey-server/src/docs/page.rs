@@ -151,9 +151,9 @@ impl<'d> Page<'d> {
             members(responses).partition(|(status, _)| status.starts_with('2'));
         let mut html = String::new();
         for (status, response) in granted {
-            let _ = write!(
+            let _ = writeln!(
                 html,
-                "<h4>{} <span class=\"mute\">{}</span></h4>\n",
+                "<h4>{} <span class=\"mute\">{}</span></h4>",
                 escape(status),
                 inline(text(&response["description"]))
             );

@@ -13,7 +13,7 @@ use super::super::kinds::{Cursor, Description, Name, Reason, Search};
 use super::super::metadata::Metadata;
 use super::super::pages::{default_limit, request};
 use super::super::principals::PrincipalChoice;
-use super::super::schema::Rule;
+use super::super::schema::{Misfit, Rule};
 use super::super::text::Text;
 use super::view::{AccessKind, Status};
 use crate::problem::Refusal;
@@ -29,29 +29,28 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { schema: "WorkspacesChoice", check: ids_only_if_specific, immutable: &[] },
 ];
 
-fn one_expiry(body: &Map<String, Value>, refuse: &mut dyn FnMut(&'static str, &'static str, &'static str)) {
+fn one_expiry(body: &Map<String, Value>) -> Vec<Misfit> {
+    const EXPIRIES: [&str; 3] = ["expires_in", "expires_at", "never_expires"];
+    let mut misfits = Vec::new();
     let given: Vec<_> = EXPIRIES.into_iter().filter(|name| body.contains_key(*name)).collect();
     if given.len() > 1 {
-        for name in given {
-            refuse(name, "conflicting", "give one of expires_in, expires_at and never_expires, not several");
-        }
+        let detail = "give one of expires_in, expires_at and never_expires, not several";
+        misfits.extend(given.into_iter().map(|member| Misfit { member, code: "conflicting", detail }));
     }
     if body.get("never_expires") == Some(&Value::Bool(false)) {
-        refuse("never_expires", "unknown_value", "must be true, or be left out");
+        let detail = "must be true, or be left out";
+        misfits.push(Misfit { member: "never_expires", code: "unknown_value", detail });
     }
+    misfits
 }
 
-const EXPIRIES: [&str; 3] = ["expires_in", "expires_at", "never_expires"];
-
-fn ids_only_if_specific(
-    body: &Map<String, Value>,
-    refuse: &mut dyn FnMut(&'static str, &'static str, &'static str),
-) {
+fn ids_only_if_specific(body: &Map<String, Value>) -> Vec<Misfit> {
     let empty = body.get("ids").is_none_or(|ids| ids.as_array().is_some_and(Vec::is_empty));
+    let misfit = |code, detail| vec![Misfit { member: "ids", code, detail }];
     match body.get("access").and_then(Value::as_str) {
-        Some("all") if !empty => refuse("ids", "conflicting", "must be empty or left out when access is all"),
-        Some("specific") if empty => refuse("ids", "required", "must name at least one workspace"),
-        _ => {}
+        Some("all") if !empty => misfit("conflicting", "must be empty or left out when access is all"),
+        Some("specific") if empty => misfit("required", "must name at least one workspace"),
+        _ => Vec::new(),
     }
 }
 
@@ -387,7 +386,7 @@ impl KeyQuery {
             .by(Some(words.join(" ")))
             .by(environment.as_ref().map(|environment| &environment.0))
             .by(principal.as_ref().map(|principal| &principal.0))
-            .by(search.as_ref().map(|search| &search.0))
+            .by(search.as_ref().map(|search| &search.0.0))
     }
 
     /// Filter and page.
