@@ -19,7 +19,8 @@ pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// # Errors
 /// 413 if the declared length alone is too much: then nothing is read.
 pub(crate) fn cap(request: &mut Request) -> Result<(), Refusal> {
-    let declared = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let declared =
+        request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(Code::PayloadTooLarge.into());
     }

@@ -28,8 +28,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         return print(&openapi::document());
     }
     let (config, odd) = Config::load(settings, config.as_deref(), std::env::vars_os())?;
-    logging::start(&config.log_filter, config.log_format)
-        .context("log_level: expected a level such as info, or directives such as info,wardkey_storage=debug")?;
+    logging::start(&config.log_filter, config.log_format).context(
+        "--log-level: expected a level such as info, or directives such as info,wardkey_storage=debug",
+    )?;
     for oddity in odd {
         tracing::warn!("{oddity}");
     }

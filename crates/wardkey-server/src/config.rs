@@ -193,28 +193,37 @@ impl Config {
             }
             None => (Layer::default(), PathBuf::from(DEFAULT_FILE)),
         };
-        let layers = Layers::new([(flags, Place::Flag), (variables, Place::Variable), (file, Place::File(path))]);
+        let layers =
+            Layers::new([(flags, Place::Flag), (variables, Place::Variable), (file, Place::File(path))]);
         Ok((Self::of_layers(&layers)?, odd))
     }
 
     fn of_layers(layers: &Layers) -> Result<Self, ConfigError> {
-        let data_dir = layers.text("data_dir").map_or_else(|| PathBuf::from("wardkey-data"), |(path, _)| path.into());
+        let data_dir =
+            layers.text("data_dir").map_or_else(|| PathBuf::from("wardkey-data"), |(path, _)| path.into());
         let database = match layers.text("database_url") {
             Some((url, Place::Flag)) => Database::ByFlag(DatabaseUrl(url.to_owned())),
             Some((url, _)) => Database::ByEnvironment(DatabaseUrl(url.to_owned())),
-            None => Database::InDataDir(DatabaseUrl(format!("sqlite:{}", data_dir.join("wardkey.db").display()))),
+            None => {
+                Database::InDataDir(DatabaseUrl(format!("sqlite:{}", data_dir.join("wardkey.db").display())))
+            }
         };
-        let mode = layers.word("mode", &[("development", Mode::Development), ("production", Mode::Production)])?;
+        let mode =
+            layers.word("mode", &[("development", Mode::Development), ("production", Mode::Production)])?;
         let format = layers.word("log_format", &[("human", LogFormat::Human), ("json", LogFormat::Json)])?;
         let seconds = |text: &str| text.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
         let max_stale = layers.parse("max_stale_seconds", "a number of seconds from 1 to 3600", seconds)?;
         Ok(Self {
             listen: layers
-                .parse("listen", "an address and a port such as 127.0.0.1:8080 or [::1]:8080", |text| text.parse().ok())?
+                .parse("listen", "an address and a port such as 127.0.0.1:8080 or [::1]:8080", |text| {
+                    text.parse().ok()
+                })?
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             database,
             data_dir,
-            database_listen_url: layers.text("database_listen_url").map(|(url, _)| DatabaseUrl(url.to_owned())),
+            database_listen_url: layers
+                .text("database_listen_url")
+                .map(|(url, _)| DatabaseUrl(url.to_owned())),
             mode: mode.unwrap_or(Mode::Development),
             public_url: layers.parse(
                 "public_url",
@@ -224,10 +233,18 @@ impl Config {
             seal_file: layers.text("seal_file").map(|(path, _)| path.into()),
             proxies: proxies(layers)?,
             environment: layers
-                .parse("environment", "the name of an environment such as production", |text| text.parse().ok())?
+                .parse("environment", "the name of an environment such as production", |text| {
+                    text.parse().ok()
+                })?
                 .unwrap_or_else(|| "production".parse().expect("production is a name")),
             max_stale: Duration::from_secs(max_stale.unwrap_or(60)),
-            log_filter: layers.text("log_level").map_or("info", |(filter, _)| filter).to_owned(),
+            log_filter: layers
+                .parse(
+                    "log_level",
+                    "error, warn, info, debug or trace, or directives such as info,wardkey_storage=debug",
+                    log_filter,
+                )?
+                .unwrap_or_else(|| "info".to_owned()),
             log_format: format.unwrap_or(LogFormat::Human),
         })
     }
@@ -276,11 +293,19 @@ impl Config {
                 let path = std::path::absolute(&self.data_dir).unwrap_or_else(|_| self.data_dir.clone());
                 format!(" --data-dir {}", quote(&path))
             }
-            Database::ByFlag(url) if url.is_harmless() => format!(" --database-url {}", quote(Path::new(url.expose()))),
+            Database::ByFlag(url) if url.is_harmless() => {
+                format!(" --database-url {}", quote(Path::new(url.expose())))
+            }
             Database::ByFlag(_) => " --database-url …".to_owned(),
             Database::ByEnvironment(_) => String::new(),
         }
     }
+}
+
+/// A level or directives. A word that is no level would be taken for the name of a module, and silence all others.
+fn log_filter(text: &str) -> Option<String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    text.split(',').all(|part| LEVELS.contains(&part.trim()) || part.contains('=')).then(|| text.to_owned())
 }
 
 /// An address without a slash at its end, to which paths are appended.
@@ -288,7 +313,8 @@ fn public_url(text: &str) -> Option<String> {
     let url: Uri = text.parse().ok()?;
     let schemes = matches!(url.scheme_str(), Some("http" | "https"));
     let plain = url.query().is_none() && !text.contains(['#', '@']);
-    (schemes && plain && url.host().is_some_and(|host| !host.is_empty())).then(|| text.trim_end_matches('/').to_owned())
+    (schemes && plain && url.host().is_some_and(|host| !host.is_empty()))
+        .then(|| text.trim_end_matches('/').to_owned())
 }
 
 /// The first source that decides about proxies, one way or the other.
@@ -306,7 +332,11 @@ fn proxies(layers: &Layers) -> Result<Option<TrustedProxies>, ConfigError> {
             expected: format!("{text:?} {error}"),
         })
     };
-    networks.iter().map(parse).collect::<Result<Vec<_>, _>>().map(|networks| Some(TrustedProxies::new(networks)))
+    networks
+        .iter()
+        .map(parse)
+        .collect::<Result<Vec<_>, _>>()
+        .map(|networks| Some(TrustedProxies::new(networks)))
 }
 
 #[cfg(test)]

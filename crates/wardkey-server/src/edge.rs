@@ -20,7 +20,7 @@ use crate::routes::{Route, Routes};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Wraps the whole application: request ids, limits, one shape for every error, one line in the log for every request.
-pub struct Edge<E> {
+pub(crate) struct Edge<E> {
     inner: E,
     guard: Guard,
     routes: Routes,
@@ -31,7 +31,7 @@ pub struct Edge<E> {
 impl<E: Endpoint<Output = Response>> Edge<E> {
     /// Wraps `inner`, which serves what the OpenAPI document describes, and answers as its guard does. A request may
     /// take `request_timeout`.
-    pub fn new(
+    pub(crate) fn new(
         inner: E,
         guard: Guard,
         document: &str,
@@ -138,7 +138,16 @@ impl Drop for LogLine<'_> {
         let Self { method, route, request_id, .. } = self;
         match self.status.map(|status| status.as_u16()) {
             Some(status) => tracing::info!(method, route, status, duration_ms, request_id, key, "request"),
-            None => tracing::info!(method, route, duration_ms, request_id, key, "request abandoned by its client"),
+            None => {
+                tracing::info!(
+                    method,
+                    route,
+                    duration_ms,
+                    request_id,
+                    key,
+                    "request abandoned by its client"
+                );
+            }
         }
     }
 }
@@ -147,7 +156,8 @@ impl<E> Edge<E> {
     /// Sees to it that no error leaves in another shape than a problem's.
     fn problem_of_response(&self, response: Response, id: &str) -> Response {
         let is_error = response.status().is_client_error() || response.status().is_server_error();
-        let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|media| media == PROBLEM_MEDIA_TYPE);
+        let is_problem =
+            response.headers().get(CONTENT_TYPE).is_some_and(|media| media == PROBLEM_MEDIA_TYPE);
         if is_error && !is_problem { self.answer(&of_status(response.status()), id) } else { response }
     }
 
@@ -230,6 +240,11 @@ mod tests {
         Edge::new(inner, guard, DOCUMENT, Duration::from_millis(50), Arc::new(SystemClock::new()))
     }
 
+    /// An application that does this, whatever is asked.
+    fn doing(answer: fn() -> poem::Result<Response>) -> Edge<impl Endpoint<Output = Response>> {
+        edge(make(move |_| async move { answer() }))
+    }
+
     async fn body(response: Response) -> serde_json::Value {
         assert_eq!(response.content_type(), Some(PROBLEM_MEDIA_TYPE));
         serde_json::from_slice(&response.into_body().into_vec().await.unwrap()).unwrap()
@@ -241,7 +256,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_path_and_an_unknown_method_are_problems() {
-        let edge = edge(make(|_| async { Ok(Response::default()) }));
+        let edge = doing(|| Ok(Response::default()));
         let response = edge.get_response(get("/nothing")).await;
         assert_eq!(response.status(), 404);
         assert_eq!(body(response).await["code"], "not_found");
@@ -255,10 +270,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_says_nothing_of_itself() {
-        async fn panicking(_: Request) -> poem::Result<Response> {
-            panic!("the password is swordfish")
-        }
-        let response = edge(make(panicking)).get_response(get("/ok")).await;
+        let response = doing(|| panic!("the password is swordfish")).get_response(get("/ok")).await;
         assert_eq!(response.status(), 500);
         let body = body(response).await;
         assert_eq!(body["code"], "internal_error");
@@ -267,7 +279,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_handler_that_takes_too_long_is_given_up() {
-        let response = edge(make(|_| std::future::pending())).get_response(get("/ok")).await;
+        let response =
+            edge(make(|_| std::future::pending::<poem::Result<Response>>())).get_response(get("/ok")).await;
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()["retry-after"], "1");
         assert_eq!(body(response).await["code"], "request_timeout");
@@ -275,15 +288,14 @@ mod tests {
 
     #[tokio::test]
     async fn errors_of_any_origin_become_problems() {
-        let teapot = |_| async { Ok(StatusCode::IM_A_TEAPOT.into_response()) };
-        assert_eq!(body(edge(make(teapot)).get_response(get("/ok")).await).await["code"], "invalid_request");
+        let teapot = doing(|| Ok(StatusCode::IM_A_TEAPOT.into_response()));
+        assert_eq!(body(teapot.get_response(get("/ok")).await).await["code"], "invalid_request");
 
-        let parameter = |_| async { Err(ParseParamError { name: "limit", reason: "text".into() }.into()) };
-        let body_of_parameter = body(edge(make(parameter)).get_response(get("/ok")).await).await;
+        let parameter = doing(|| Err(ParseParamError { name: "limit", reason: "text".into() }.into()));
+        let body_of_parameter = body(parameter.get_response(get("/ok")).await).await;
         assert_eq!(body_of_parameter["errors"][0]["pointer"], "limit");
 
-        let failure = |_| async { Err(StatusCode::BAD_GATEWAY.into()) };
-        let response = edge(make(failure)).get_response(get("/ok")).await;
+        let response = doing(|| Err(StatusCode::BAD_GATEWAY.into())).get_response(get("/ok")).await;
         assert_eq!(response.status(), 500);
         assert_eq!(body(response).await["code"], "internal_error");
     }
@@ -314,7 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_of_declared_length_beyond_the_cap_is_not_read() {
-        let edge = edge(make(|_| async { Ok(Response::default()) }));
+        let edge = doing(|| Ok(Response::default()));
         let request = Request::builder()
             .method(poem::http::Method::POST)
             .uri_str("/ok")

@@ -114,7 +114,10 @@ impl fmt::Display for Beginning<'_> {
         writeln!(f, "\nThis is the first start. An organization named Demo is there to try things with.")?;
         match key {
             Shown::Here(secret) => {
-                writeln!(f, "The operator key, shown only now and valid for 24 hours, until {key_ends_at}:\n")?;
+                writeln!(
+                    f,
+                    "The operator key, shown only now and valid for 24 hours, until {key_ends_at}:\n"
+                )?;
                 writeln!(f, "  {}", secret.expose())?;
             }
             Shown::In(path) => {
@@ -176,6 +179,9 @@ mod tests {
         assert_eq!(text.matches("Bearer $(cat '/my data/operator.key')\"").count(), 2, "{text}");
         let lines: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with("curl ")).collect();
         assert_eq!(lines.len(), 2);
-        assert!(lines[0].contains("/v1/organizations/org_") && lines[1].ends_with("http://127.0.0.1:8080/v1/verify"));
+        assert!(
+            lines[0].contains("/v1/organizations/org_")
+                && lines[1].ends_with("http://127.0.0.1:8080/v1/verify")
+        );
     }
 }

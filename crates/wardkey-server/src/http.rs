@@ -50,8 +50,12 @@ impl Default for Patience {
 }
 
 /// Serves HTTP/1.1 until `stop` is done; then accepts nothing more, and waits for the requests in progress.
-pub async fn serve<E>(listener: TcpListener, endpoint: Arc<E>, patience: Patience, stop: impl Future<Output = ()>)
-where
+pub async fn serve<E>(
+    listener: TcpListener,
+    endpoint: Arc<E>,
+    patience: Patience,
+    stop: impl Future<Output = ()>,
+) where
     E: Endpoint<Output = Response> + 'static,
 {
     let (stopping, told) = watch::channel(false);
@@ -78,7 +82,10 @@ where
     stopping.send_replace(true);
     let drained = async { while connections.join_next().await.is_some() {} };
     if timeout(patience.drain, drained).await.is_err() {
-        tracing::warn!(connections = connections.len(), "requests in progress did not end in time and are cut off");
+        tracing::warn!(
+            connections = connections.len(),
+            "requests in progress did not end in time and are cut off"
+        );
     }
     connections.shutdown().await;
 }

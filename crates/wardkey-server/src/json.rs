@@ -163,9 +163,13 @@ mod tests {
         ] {
             assert!(is_json(good.as_bytes()), "{good}");
         }
-        for bad in
-            ["", "text/plain", "application/jsonp", "application/json; charset=latin1", "application/json, text/plain"]
-        {
+        for bad in [
+            "",
+            "text/plain",
+            "application/jsonp",
+            "application/json; charset=latin1",
+            "application/json, text/plain",
+        ] {
             assert!(!is_json(bad.as_bytes()), "{bad}");
         }
     }

@@ -24,7 +24,8 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> Result<(), tracing_subsc
     panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(tracing::field::display);
         let payload = panic.payload();
-        let message = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+        let message =
+            payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
         tracing::error!(location, message, "a mistake of the server: it panicked");
     }));
     Ok(())

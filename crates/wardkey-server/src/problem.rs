@@ -15,7 +15,7 @@ const REALM: &str = "wardkey";
 /// The codes of the server's own answers; those of verification stand in [`wardkey_core::Code`], and no word means two
 /// things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Code {
+pub(crate) enum Code {
     /// The request is not of the form that the operation expects.
     InvalidRequest,
     /// More is asked for than the caller holds.
@@ -112,7 +112,7 @@ const TABLE: &[Row] = &[
 
 impl Code {
     /// Every code, in the order of the table.
-    pub fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         TABLE.iter().map(|row| row.0)
     }
 
@@ -121,27 +121,27 @@ impl Code {
     }
 
     /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         self.row().1
     }
 
     /// The HTTP status.
-    pub fn status(self) -> u16 {
+    pub(crate) fn status(self) -> u16 {
         self.row().2
     }
 
     /// A short name, the same at each occurrence.
-    pub fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         self.row().3
     }
 
     /// What people read when nothing more precise is said.
-    pub fn detail(self) -> &'static str {
+    pub(crate) fn detail(self) -> &'static str {
         self.row().4
     }
 
     /// The problem of this code, as the table has it; one of a passing nature says when to try again.
-    pub fn problem(self) -> Problem {
+    pub(crate) fn problem(self) -> Problem {
         let problem = Problem::new(self.as_str(), self.status(), self.title(), self.detail());
         if self.status() == 503 { problem.header("retry-after", "1") } else { problem }
     }
@@ -150,8 +150,8 @@ impl Code {
 /// Why a handler or an extractor does not do what it was asked. It becomes an answer at the server's edge, which knows
 /// the id of the request, and logs the cause.
 #[derive(Debug)]
-pub struct Refusal {
-    problem: Problem,
+pub(crate) struct Refusal {
+    problem: Box<Problem>,
     cause: Option<Cause>,
 }
 
@@ -159,12 +159,17 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Refusal {
     /// A 400 that says what is wrong with which field.
-    pub fn invalid(errors: Vec<FieldError>) -> Self {
+    pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
         Code::InvalidRequest.problem().errors(errors).into()
     }
 
+    /// One whose cause goes to the log.
+    fn caused(problem: Problem, cause: impl Into<Cause>) -> Self {
+        Self { problem: Box::new(problem), cause: Some(cause.into()) }
+    }
+
     /// The answer, not yet rendered.
-    pub fn problem(&self) -> &Problem {
+    pub(crate) fn problem(&self) -> &Problem {
         &self.problem
     }
 
@@ -178,7 +183,7 @@ impl Refusal {
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self { problem, cause: None }
+        Self { problem: Box::new(problem), cause: None }
     }
 }
 
@@ -196,14 +201,18 @@ impl From<Denial> for Refusal {
 
 impl From<VerifyError> for Refusal {
     fn from(error: VerifyError) -> Self {
-        Self { problem: error.problem(REALM), cause: Some(error.into()) }
+        let problem = error.problem(REALM);
+        match error {
+            VerifyError::Denied(_) => problem.into(),
+            VerifyError::Unavailable(_) => Self::caused(problem, error),
+        }
     }
 }
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match error {
-            Error::Unavailable(cause) => Self { problem: Code::Unavailable.problem(), cause: Some(cause) },
+            Error::Unavailable(cause) => Self::caused(Code::Unavailable.problem(), cause),
             Error::NotFound => Denial::NotFound.into(),
             Error::Forbidden { missing } => Denial::InsufficientPermissions { missing }.into(),
             Error::ExceedsOwnRights(errors) => Code::ExceedsOwnRights.problem().errors(errors).into(),
@@ -213,7 +222,7 @@ impl From<Error> for Refusal {
             }
             Error::Conflict(conflict) => conflict.into(),
             // A seal is compared at the start and never while requests are served.
-            other => Self { problem: Code::InternalError.problem(), cause: Some(other.into()) },
+            other => Self::caused(Code::InternalError.problem(), other),
         }
     }
 }
@@ -237,7 +246,7 @@ impl From<Conflict> for Refusal {
             Conflict::IdempotencyMismatch => Code::IdempotencyMismatch.into(),
             Conflict::EmailInUse => Code::EmailInUse.into(),
             Conflict::ExternalIdInUse => Code::ExternalIdInUse.into(),
-            other => Self { problem: Code::Conflict.problem(), cause: Some(other.into()) },
+            other => Self::caused(Code::Conflict.problem(), other),
         }
     }
 }

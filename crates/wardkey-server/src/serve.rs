@@ -1,13 +1,13 @@
 //! The server from its start to its end.
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use poem::endpoint::BoxEndpoint;
-use poem::{EndpointExt as _, Response, Route};
+use poem::{Endpoint, EndpointExt as _, Response, Route};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
@@ -70,7 +70,7 @@ pub fn endpoint(
     seal: &Seal,
     config: &Config,
     clock: Arc<dyn Clock>,
-) -> Edge<BoxEndpoint<'static, Response>> {
+) -> impl Endpoint<Output = Response> + 'static {
     let verifier = wardkey.verifier(&config.environment);
     let others = wardkey.clone();
     let guard = Guard::new(verifier.clone())
@@ -112,7 +112,9 @@ pub(crate) fn make_data_dir(config: &Config) -> anyhow::Result<()> {
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| match address.port() {
         0 => format!("cannot listen on {address}"),
-        _ => format!("cannot listen on {address}: is another server there? Name another address with --listen"),
+        _ => {
+            format!("cannot listen on {address}: is another server there? Name another address with --listen")
+        }
     })
 }
 
@@ -137,24 +139,25 @@ fn announce(
     random: &dyn Random,
 ) {
     let url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    tracing::info!(%address, url, database = %config.database.url(), "listening");
-    let mut terminal = io::stderr().lock();
     // Whoever closed standard error does not want to be told.
-    let mut say = |text: &dyn std::fmt::Display| drop(write!(terminal, "{text}"));
+    let say = |text: &dyn Display| drop(write!(io::stderr(), "{text}"));
     if first.is_some() || config.log_format == LogFormat::Human {
         say(&Whereabouts { config, backend: wardkey.backend(), url: &url });
     }
-    let Some(first) = first else { return };
-    let Some(secret) = &first.operator_key.secret else { return };
-    match Shown::place(secret, io::stderr().is_terminal(), config, random) {
-        Ok(key) => say(&Beginning::new(config, &first, key, &url)),
-        Err(error) => tracing::error!(
-            %error,
-            flags = config.database_flags(),
-            "the first operator key could not be written to the data folder and is lost; make another with \
-             `wardkey --local key issue --operator` and these flags"
-        ),
+    if let Some((first, secret)) =
+        first.as_ref().and_then(|first| Some((first, first.operator_key.secret.as_ref()?)))
+    {
+        match Shown::place(secret, io::stderr().is_terminal(), config, random) {
+            Ok(key) => say(&Beginning::new(config, first, key, &url)),
+            Err(error) => tracing::error!(
+                %error,
+                flags = config.database_flags(),
+                "the first operator key could not be written to the data folder and is lost; make another with \
+                 `wardkey --local key issue --operator` and these flags"
+            ),
+        }
     }
+    tracing::info!(%address, url, database = %config.database.url(), "listening");
 }
 
 /// Done when the process is told to stop.

@@ -104,8 +104,10 @@ impl Layer {
                 continue;
             }
             let setting = name["WARDKEY_".len()..].to_ascii_lowercase();
-            let invalid =
-                |expected: &str| ConfigError::Invalid { place: name.to_owned(), expected: expected.to_owned() };
+            let invalid = |expected: &str| ConfigError::Invalid {
+                place: name.to_owned(),
+                expected: expected.to_owned(),
+            };
             let value = value.into_string().map_err(|_| invalid("not UTF-8"))?;
             if setting == "no_proxy" {
                 layer.no_proxy = match value.as_str() {
@@ -217,7 +219,8 @@ struct Source {
 impl Layers {
     pub(super) fn new(layers: [(Layer, Place); 3]) -> Self {
         let source = |(mut layer, place): (Layer, Place)| {
-            let texts = layer.texts().into_iter().filter_map(|(name, text)| Some((name, text.take()?))).collect();
+            let texts =
+                layer.texts().into_iter().filter_map(|(name, text)| Some((name, text.take()?))).collect();
             Source { place, texts, trusted_proxies: layer.trusted_proxies, no_proxy: layer.no_proxy }
         };
         Self(layers.into_iter().map(source).collect())
@@ -244,7 +247,9 @@ impl Layers {
     /// The same, for a setting that is one of a few words.
     pub(super) fn word<T: Copy>(&self, setting: &str, words: &[(&str, T)]) -> Result<Option<T>, ConfigError> {
         let expected = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
-        self.parse(setting, &expected, |text| words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value))
+        self.parse(setting, &expected, |text| {
+            words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
+        })
     }
 
     /// What the strongest source that decides about proxies says: the networks, and whether there are none.

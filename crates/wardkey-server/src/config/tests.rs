@@ -10,7 +10,11 @@ struct Flags {
     layer: Layer,
 }
 
-fn load(flags: &[&str], variables: &[(&str, &str)], file: &str) -> Result<(Config, Vec<String>), ConfigError> {
+fn load(
+    flags: &[&str],
+    variables: &[(&str, &str)],
+    file: &str,
+) -> Result<(Config, Vec<String>), ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wardkey.toml");
     fs::write(&path, file).unwrap();
@@ -26,7 +30,8 @@ fn mistake(flags: &[&str], variables: &[(&str, &str)], file: &str) -> String {
 #[test]
 fn flags_win_over_variables_and_variables_over_the_file() {
     let file = "listen = '127.0.0.1:1'\ndata_dir = '/file'\nenvironment = 'staging'\nmax_stale_seconds = 30";
-    let variables = [("WARDKEY_LISTEN", "127.0.0.1:2"), ("WARDKEY_DATA_DIR", "/variable"), ("WARDKEY_MODE", "")];
+    let variables =
+        [("WARDKEY_LISTEN", "127.0.0.1:2"), ("WARDKEY_DATA_DIR", "/variable"), ("WARDKEY_MODE", "")];
     let (config, odd) = load(&["--listen", "127.0.0.1:3"], &variables, file).unwrap();
     assert_eq!(config.listen.port(), 3);
     assert_eq!(config.data_dir, Path::new("/variable"));
@@ -48,11 +53,22 @@ fn nothing_at_all_is_a_development_server_on_loopback() {
 #[test]
 fn each_mistake_is_named_where_it_was_made() {
     for (variables, expected) in [
-        (("WARDKEY_LISTEN", "8080"), "WARDKEY_LISTEN: expected an address and a port such as 127.0.0.1:8080 or [::1]:8080"),
+        (
+            ("WARDKEY_LISTEN", "8080"),
+            "WARDKEY_LISTEN: expected an address and a port such as 127.0.0.1:8080 or [::1]:8080",
+        ),
         (("WARDKEY_MODE", "prod"), "WARDKEY_MODE: expected development or production"),
         (("WARDKEY_LOG_FORMAT", "xml"), "WARDKEY_LOG_FORMAT: expected human or json"),
+        (
+            ("WARDKEY_LOG_LEVEL", "verbose"),
+            "WARDKEY_LOG_LEVEL: expected error, warn, info, debug or trace, or directives such as \
+             info,wardkey_storage=debug",
+        ),
         (("WARDKEY_NO_PROXY", "maybe"), "WARDKEY_NO_PROXY: expected true or false"),
-        (("WARDKEY_MAX_STALE_SECONDS", "0"), "WARDKEY_MAX_STALE_SECONDS: expected a number of seconds from 1 to 3600"),
+        (
+            ("WARDKEY_MAX_STALE_SECONDS", "0"),
+            "WARDKEY_MAX_STALE_SECONDS: expected a number of seconds from 1 to 3600",
+        ),
         (
             ("WARDKEY_TRUSTED_PROXIES", "10.0.0.0/8, 10.0.0.1/8"),
             "WARDKEY_TRUSTED_PROXIES: \"10.0.0.1/8\" has bits set beyond its prefix; the network is 10.0.0.0/8",
@@ -69,15 +85,29 @@ fn each_mistake_is_named_where_it_was_made() {
         "--trusted-proxy: contradicts --no-proxy"
     );
     assert!(mistake(&[], &[], "mode = 'prod'").ends_with("wardkey.toml: expected development or production"));
-    for url in ["keys.example.com", "ftp://keys.example.com", "https://", "https://a/?b", "https://u:p@a", "https://a#b"] {
-        assert!(mistake(&["--public-url", url], &[], "").starts_with("--public-url: expected an http://"), "{url}");
+    for url in [
+        "keys.example.com",
+        "ftp://keys.example.com",
+        "https://",
+        "https://a/?b",
+        "https://u:p@a",
+        "https://a#b",
+    ] {
+        assert!(
+            mistake(&["--public-url", url], &[], "").starts_with("--public-url: expected an http://"),
+            "{url}"
+        );
     }
 }
 
 #[test]
 fn an_unknown_key_in_the_file_is_named_with_the_known_ones_and_no_password_is_shown() {
     let message = mistake(&[], &[], "\ndatabse_url = 'postgres://u:swordfish@h/d'");
-    assert!(message.contains("wardkey.toml, line 2: unknown field `databse_url`, expected one of `listen`, `data_dir`"));
+    assert!(
+        message.contains(
+            "wardkey.toml, line 2: unknown field `databse_url`, expected one of `listen`, `data_dir`"
+        )
+    );
     assert!(message.contains("`trusted_proxies`") && !message.contains("swordfish"), "{message}");
     let message = mistake(&[], &[], "database_url = ['postgres://u:swordfish@h/d']");
     assert!(message.contains("line 1: ") && !message.contains("swordfish"), "{message}");
@@ -85,8 +115,12 @@ fn an_unknown_key_in_the_file_is_named_with_the_known_ones_and_no_password_is_sh
 
 #[test]
 fn an_unknown_variable_is_odd_and_no_mistake() {
-    let variables =
-        [("WARDKEY_LISTN", "x"), ("WARDKEY_TEST_POSTGRES_URL", "x"), ("WARDKEY_SOAK", "1"), ("WARDKEY_KEY", "x")];
+    let variables = [
+        ("WARDKEY_LISTN", "x"),
+        ("WARDKEY_TEST_POSTGRES_URL", "x"),
+        ("WARDKEY_SOAK", "1"),
+        ("WARDKEY_KEY", "x"),
+    ];
     let (_, odd) = load(&[], &variables, "").unwrap();
     assert_eq!(odd, ["the variable WARDKEY_LISTN is no setting of this version and is ignored"]);
 }
@@ -130,7 +164,10 @@ fn production_names_everything_that_is_missing_at_once() {
 fn others_reach_only_a_production_server() {
     let (config, _) = load(&["--listen", "0.0.0.0:9000"], &[], "").unwrap();
     let message = config.check_served().unwrap_err().to_string();
-    assert!(message.contains("--mode production") && message.contains("--listen 127.0.0.1:9000"), "{message}");
+    assert!(
+        message.contains("--mode production") && message.contains("--listen 127.0.0.1:9000"),
+        "{message}"
+    );
     assert!(load(&["--listen", "[::1]:9000"], &[], "").unwrap().0.check_served().is_ok());
 }
 
@@ -149,7 +186,8 @@ fn a_database_is_shown_without_its_password() {
 
 #[test]
 fn further_commands_are_given_the_flags_that_find_the_same_database() {
-    let flags = |flags: &[&str], variables: &[(&str, &str)]| load(flags, variables, "").unwrap().0.database_flags();
+    let flags =
+        |flags: &[&str], variables: &[(&str, &str)]| load(flags, variables, "").unwrap().0.database_flags();
     assert_eq!(flags(&["--data-dir", "/my data"], &[]), " --data-dir '/my data'");
     assert_eq!(flags(&["--database-url", "postgres://h/d"], &[]), " --database-url postgres://h/d");
     assert_eq!(flags(&["--database-url", "postgres://u:p@h/d"], &[]), " --database-url …");

@@ -223,9 +223,21 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_refused() {
-        for text in
-            ["", " ", "{", "{]", "{\"a\":1,}", "[1 2]", "nul", "1 2", "{} {}", "'a'", "\u{feff}{}", "NaN", "1e999"]
-        {
+        for text in [
+            "",
+            " ",
+            "{",
+            "{]",
+            "{\"a\":1,}",
+            "[1 2]",
+            "nul",
+            "1 2",
+            "{} {}",
+            "'a'",
+            "\u{feff}{}",
+            "NaN",
+            "1e999",
+        ] {
             assert_eq!(fault(text).1, "invalid_json", "{text:?}");
         }
         assert_eq!(fault(r#"{"a": {"b": tru}}"#), ("/a/b".to_owned(), "invalid_json"));

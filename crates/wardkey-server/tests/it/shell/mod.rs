@@ -1,0 +1,9 @@
+//! The `wardkey` binary as the person who starts it meets it: a process of its own, on both databases where it matters.
+
+mod connections;
+mod database;
+mod first_run;
+mod process;
+mod refusals;
+mod secrets;
+mod start;
