@@ -25,8 +25,8 @@ server's log knows the request. A request with mistakes is answered with all of 
 Besides what each operation lists, any request may be answered `404 not_found` or `405 method_not_allowed` if there is no such \
 operation, and `500 internal_error` if the server made a mistake.
 
-Lists come in pages: `next_cursor` leads to the next one and is absent on the last. Query parameters and members of a body \
-that are not documented are refused.";
+Lists come in pages: `next_cursor` leads to the next one and is absent on the last. A parameter that a list does not know, \
+and a member that a body does not know, is refused rather than ignored.";
 
 /// The parts of the document, in the order in which they are written.
 #[derive(Serialize)]
@@ -63,7 +63,8 @@ pub fn document() -> String {
                 "url": concat!(env!("CARGO_PKG_REPOSITORY"), "#license"),
             },
         }),
-        servers: json!([{ "url": "/", "description": "The server that gave out this document." }]),
+        // Relative to the document's own address, and so right below any path.
+        servers: json!([{ "url": ".", "description": "The server that gave out this document." }]),
         tags: said["tags"].take(),
         paths,
         components,

@@ -123,6 +123,7 @@ impl<'d> Page<'d> {
                 if body["required"] == true { "" } else { " <span class=\"mute\">may be left out</span>" };
             let _ = write!(html, "<h4>Request body{optional}</h4>\n{}", self.content(&body["content"]));
         }
+        let _ = writeln!(html, "<h4>Example</h4>\n<pre>{}</pre>", escape(&curl(operation)));
         html.push_str(&self.responses(&said["responses"]));
         html
     }
@@ -274,6 +275,34 @@ const LIMITS: [(&str, &str); 9] = [
     ("example", "example"),
 ];
 
+/// A line for the shell; what differs from caller to caller is in variables.
+fn curl(operation: &Operation<'_>) -> String {
+    let Operation { method, path, said } = operation;
+    let segments = path.split('/').map(|segment| match segment.strip_prefix('{') {
+        Some(name) => format!("${}", name.trim_end_matches('}').to_uppercase()),
+        None => segment.to_owned(),
+    });
+    let path = segments.collect::<Vec<_>>().join("/");
+    let mut line = format!(
+        "curl -X {} \"$WARDKEY_URL{path}\" \\\n  -H \"Authorization: Bearer $WARDKEY_KEY\"",
+        method.to_uppercase()
+    );
+    for parameter in items(&said["parameters"]).filter(|one| one["in"] == "header" && one["required"] == true)
+    {
+        let _ = write!(
+            line,
+            " \\\n  -H '{}: {}'",
+            text(&parameter["name"]),
+            plain(&parameter["schema"]["example"])
+        );
+    }
+    let body = &said["requestBody"]["content"]["application/json"]["example"];
+    if !body.is_null() {
+        let _ = write!(line, " \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'");
+    }
+    line
+}
+
 fn permissions(required: &Value) -> String {
     let words: Vec<_> = items(required)
         .map(|entry| {
@@ -342,6 +371,22 @@ mod tests {
             let target = link.split('"').next().unwrap();
             assert!(page.contains(&format!("id=\"{target}\"")), "#{target} leads nowhere");
         }
+    }
+
+    #[test]
+    fn the_example_of_an_operation_is_a_line_for_the_shell() {
+        let said = serde_json::json!({
+            "parameters": [{ "in": "header", "required": true, "name": "If-Match", "schema": { "example": "\"3\"" } }],
+            "requestBody": { "content": { "application/json": { "example": { "name": "x" } } } },
+        });
+        let operation =
+            Operation { method: "patch", path: "/v1/organizations/{organization_id}/keys", said: &said };
+        assert_eq!(
+            curl(&operation),
+            "curl -X PATCH \"$WARDKEY_URL/v1/organizations/$ORGANIZATION_ID/keys\" \\\n  \
+             -H \"Authorization: Bearer $WARDKEY_KEY\" \\\n  -H 'If-Match: \"3\"' \\\n  \
+             -H 'Content-Type: application/json' \\\n  -d '{\"name\":\"x\"}'"
+        );
     }
 
     #[test]
