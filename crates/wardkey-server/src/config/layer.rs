@@ -41,7 +41,7 @@ pub struct Layer {
     public_url: Option<String>,
 
     /// 32 random bytes that all nodes share; made with (umask 077; head -c 32 /dev/urandom > seal)
-    /// [default: <data folder>/seal, made when missing] [variable: WARDKEY_SEAL_FILE]
+    /// [default: seal in the data folder, made when missing] [variable: WARDKEY_SEAL_FILE]
     #[arg(long, global = true, value_name = "FILE", help_heading = SETTINGS)]
     seal_file: Option<String>,
 
