@@ -1,9 +1,12 @@
 use std::error::Error as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use wardkey_storage::{OpenConfig, OpenError, Storage, StorageError};
@@ -39,7 +42,7 @@ async fn opening_neither_creates_nor_migrates(database: Arc<Database>) {
     }
     assert!(refused.to_string().contains("wardkey migrate"), "{refused}");
     let migrated = Storage::migrate(&database.url).await.unwrap();
-    assert_eq!(migrated.applied, ["20261120090000_initial"]);
+    assert_eq!(migrated.applied, ["2026-11-20-090000_initial"]);
     assert_eq!(Storage::migrate(&database.url).await.unwrap().applied, [""; 0]);
     let storage = Storage::open(&database.url, OpenConfig::default()).await.unwrap();
     storage.ping().await.unwrap();
@@ -123,6 +126,64 @@ async fn verify_full_does_not_talk_to_a_server_that_cannot_prove_who_it_is() {
         }
     };
     crate::database::run(database, body).await;
+}
+
+/// A certificate for `localhost`, from an authority made for this test and thrown away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn verify_full_talks_to_a_server_that_proves_who_it_is_and_to_no_other() {
+    let database = Database::postgres().await;
+    let body = {
+        let database = Arc::clone(&database);
+        async move {
+            database.open().await;
+            let address = encrypt(host_of(&database.url)).await;
+            let open = async |host: &str, parameters: &str| {
+                let (base, _) = database.url.split_once('?').unwrap_or((&database.url, ""));
+                let url = base.replace(&host_of(&database.url), &format!("{host}:{}", address.port()));
+                Storage::open(&format!("{url}?{parameters}"), hasty()).await
+            };
+            let authority = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/opening/authority.pem");
+            let verified = format!("sslmode=verify-full&sslrootcert={authority}");
+            open("localhost", &verified).await.unwrap().ping().await.unwrap();
+            let other_name = open("127.0.0.1", &verified).await;
+            assert!(matches!(other_name, Err(OpenError::Connect { .. })), "{other_name:?}");
+            let other_authority = open("localhost", "sslmode=verify-full").await;
+            assert!(matches!(other_authority, Err(OpenError::Connect { .. } | OpenError::InvalidUrl { .. })));
+            for unverified in ["sslmode=require", "sslmode=prefer", ""] {
+                open("127.0.0.1", unverified).await.unwrap().ping().await.unwrap();
+            }
+        }
+    };
+    crate::database::run(database, body).await;
+}
+
+/// Puts encryption in front of a server.
+async fn encrypt(server: String) -> SocketAddr {
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("opening/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("opening/server.key")).unwrap();
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (acceptor, server) = (acceptor.clone(), server.clone());
+            tokio::spawn(async move {
+                // The client asks for encryption by eight bytes, and one letter agrees.
+                client.read_exact(&mut [0; 8]).await?;
+                client.write_all(b"S").await?;
+                let mut client = acceptor.accept(client).await?;
+                copy_bidirectional(&mut client, &mut TcpStream::connect(server).await?).await
+            });
+        }
+    });
+    address
 }
 
 async fn a_newer_or_older_schema_is_refused_by_name(database: Arc<Database>) {
