@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 use wardkey_core::{Carriers, Guard, RequestView, TrustedProxies, Verifier};
@@ -87,7 +87,7 @@ pub struct KeyService<S> {
 
 impl<S, B> Service<Request<B>> for KeyService<S>
 where
-    S: Service<Request<B>, Response = Response, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<B>, Response: IntoResponse, Future: Send> + Clone + Send + 'static,
     B: Send + 'static,
 {
     type Response = Response;
@@ -109,7 +109,7 @@ where
             match admitted {
                 Ok(admission) => {
                     request.extensions_mut().insert(admission);
-                    inner.call(request).await
+                    inner.call(request).await.map(IntoResponse::into_response)
                 }
                 Err(problem) => Ok(Refusal::from(problem).into_response()),
             }

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
 use axum::http::Request;
-use axum::response::{IntoResponse as _, Response};
-use futures_util::future::Either;
+use axum::response::{IntoResponse, Response};
+use futures_util::future::{Either, MapOk, TryFutureExt as _};
 use tower_layer::Layer;
 use tower_service::Service;
 use wardkey_core::Requires;
@@ -59,11 +59,11 @@ impl<P, S: Clone> Clone for RequireService<P, S> {
 impl<P, S, B> Service<Request<B>> for RequireService<P, S>
 where
     P: Requires,
-    S: Service<Request<B>, Response = Response>,
+    S: Service<Request<B>, Response: IntoResponse>,
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<Response, S::Error>>>;
+    type Future = Either<MapOk<S::Future, fn(S::Response) -> Response>, Ready<Result<Response, S::Error>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -73,7 +73,7 @@ where
         let admitted = admission(request.extensions())
             .and_then(|admission| admission.key::<P>().map(drop).map_err(Refusal::from));
         match admitted {
-            Ok(()) => Either::Left(self.inner.call(request)),
+            Ok(()) => Either::Left(self.inner.call(request).map_ok(IntoResponse::into_response)),
             Err(refusal) => Either::Right(ready(Ok(refusal.into_response()))),
         }
     }

@@ -225,3 +225,24 @@ impl<P> fmt::Debug for AdmittedKey<P> {
         self.admission.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestKeys;
+
+    #[test]
+    fn a_request_keeps_the_id_that_it_is_given_or_draws_one_for_all_clones() {
+        let guard = Arc::new(Guard::new(TestKeys::new(&[], &[]).verifier()).optional());
+        let given = Admission::new(Arc::clone(&guard), Some("given"), None, None);
+        assert_eq!(given.request_id(), "given");
+
+        let drawn = Admission::new(guard, None, None, None);
+        let clone = drawn.clone();
+        assert!(clone.request_id().starts_with("req_"));
+        assert_eq!(drawn.request_id(), clone.request_id());
+        let refusal = drawn.key::<()>().expect_err("there is no key");
+        assert_eq!(refusal.code, "missing_credentials");
+        assert!(refusal.headers.contains(&("x-request-id", drawn.request_id().to_owned())));
+    }
+}

@@ -23,7 +23,7 @@
 //! | `/strict/named/{permission}` | any key; requires the permission by its name | the name |
 //! | `/strict/all` | key with `All<(PipelinesRead, PipelinesRun)>` | `all` |
 //! | `/strict/one` | key with `OneOf<(PipelinesRead, PipelinesRun)>` | `one` |
-//! | `/strict/required` | a handler without arguments behind `require::<PipelinesRun>()` | `required` |
+//! | `/strict/required`, `/forgotten/required` | a handler without arguments behind `require::<PipelinesRun>()` | `required` |
 //! | `/optional/key` | any key, or none | [`describe_key`], or `nobody` |
 //! | `/optional/pipelines` | key with [`PipelinesRead`], or none | `somebody`, or `nobody` |
 //! | `/optional/needed` | any key | `somebody` |

@@ -66,8 +66,10 @@ async fn needed(_: ApiKey) -> &'static str {
 
 fn app(verifier: &Verifier) -> Router {
     let layer = || KeyLayer::new(verifier.clone());
+    let required =
+        Router::new().route("/required", get(async || "required").layer(require::<PipelinesRun>()));
     let strict = Router::new()
-        .route("/required", get(async || "required").layer(require::<PipelinesRun>()))
+        .merge(required.clone())
         .route("/key", get(any_key).options(any_key))
         .route("/pipelines", get(list_pipelines))
         .route("/workspaces/{id}/pipelines", get(list_pipelines_in))
@@ -91,7 +93,7 @@ fn app(verifier: &Verifier) -> Router {
         .nest("/optional", optional)
         .nest("/proxied", shown.clone().layer(layer().with_trusted_proxies(trusted_proxies())))
         .nest("/legacy", shown.clone().layer(legacy))
-        .nest("/forgotten", shown)
+        .nest("/forgotten", shown.merge(required))
 }
 
 async fn serve(verifier: &Verifier) -> SocketAddr {

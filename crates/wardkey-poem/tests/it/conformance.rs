@@ -106,7 +106,7 @@ fn app(verifier: &Verifier) -> impl Endpoint + 'static {
         .nest("/optional", optional)
         .nest("/proxied", shown().with(layer().with_trusted_proxies(trusted_proxies())))
         .nest("/legacy", shown().with(legacy))
-        .nest("/forgotten", shown())
+        .nest("/forgotten", shown().at("/required", get(required).with(require::<PipelinesRun>())))
 }
 
 async fn serve(verifier: &Verifier) -> SocketAddr {

@@ -94,6 +94,11 @@ pub(crate) fn decided_without_storage(fixture: &Fixture) -> Vec<Case> {
             get("/forgotten/key").key(&fixture.reader),
             unguarded(),
         ),
+        case(
+            "a requirement without its layer lets nobody in",
+            get("/forgotten/required").key(&fixture.runner),
+            unguarded(),
+        ),
         case("an optional route lets in who carries nothing", optional_key(), granted("nobody")),
         case("a handler on an optional route may need a key", get("/optional/needed"), missing()),
     ];
