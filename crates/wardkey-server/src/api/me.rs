@@ -3,7 +3,7 @@
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
-use wardkey_core::{PrincipalId, Timestamp};
+use wardkey_core::{Denial, PrincipalId, Timestamp};
 
 use super::Tag;
 use super::answer::Answer;
@@ -15,6 +15,7 @@ use super::principals::PrincipalType;
 use super::rights::Rights;
 use super::text::Text;
 use crate::json::Optional;
+use crate::problem::Refusal;
 
 pub(super) struct Me;
 
@@ -25,7 +26,7 @@ impl Me {
     /// Whose key it is, to which organization it belongs, and what it may do where. Keys of every environment may ask.
     #[oai(path = "/me", method = "get", operation_id = "get_me")]
     async fn get_me(&self, caller: AsSelf) -> Answer<Json<MeView>> {
-        let me = caller.own.me().await?;
+        let me = caller.own.me().await.map_err(gone)?;
         Ok(Json(MeView::new(me, caller.own.now())))
     }
 
@@ -34,7 +35,7 @@ impl Me {
     /// The organizations in which the caller may act: for a key, the one to which it belongs.
     #[oai(path = "/me/organizations", method = "get", operation_id = "list_my_organizations")]
     async fn list_my_organizations(&self, caller: AsSelf) -> Answer<Json<MyOrganizations>> {
-        let organizations = caller.own.organizations().await?;
+        let organizations = caller.own.organizations().await.map_err(gone)?;
         Ok(Json(MyOrganizations { items: organizations.into_iter().map(Into::into).collect() }))
     }
 
@@ -48,8 +49,16 @@ impl Me {
         /// Why; may be left out.
         body: Optional<Reasoned>,
     ) -> Answer<Json<Key>> {
-        let key = caller.own.revoke(body.value.into_reason()).await?;
+        let key = caller.own.revoke(body.value.into_reason()).await.map_err(gone)?;
         Ok(Json(Key::new(key, caller.own.now())))
+    }
+}
+
+/// A key that was deleted since it was verified: from now on it is refused as revoked, and so it is here.
+fn gone(error: wardkey::Error) -> Refusal {
+    match error {
+        wardkey::Error::NotFound => Denial::KeyRevoked.into(),
+        other => other.into(),
     }
 }
 

@@ -129,3 +129,44 @@ pub(crate) fn faults(document: &Value, schema: &Value, value: &Value, at: &str) 
     }
     found
 }
+
+#[test]
+fn an_answer_that_the_document_does_not_promise_is_noticed() {
+    let document: Value = serde_json::from_str(&wardkey_server::openapi::document()).unwrap();
+    let accepted = |status: u16, media_type: &str, with_id: bool, body: &str| {
+        let mut headers = poem::http::HeaderMap::new();
+        headers.insert("content-type", media_type.parse().unwrap());
+        if with_id {
+            headers.insert("x-request-id", "req_1".parse().unwrap());
+        }
+        let answer = Answer { status, headers, body: body.as_bytes().to_vec() };
+        std::panic::catch_unwind(|| check_answer(&document, &Method::GET, "/v1/environments", &answer))
+            .is_ok()
+    };
+    let json = "application/json; charset=utf-8";
+    let right = r#"{"items":[{"name":"production","tag":"live"}]}"#;
+    assert!(accepted(200, json, true, right));
+    assert!(!accepted(200, json, false, right), "a required header is missing");
+    assert!(!accepted(200, "text/plain", true, right));
+    assert!(!accepted(202, json, true, right));
+    for wrong in [
+        r#"{}"#,
+        r#"{"items":[],"more":1}"#,
+        r#"{"items":[{"name":"production"}]}"#,
+        r#"{"items":[{"name":"","tag":"live"}]}"#,
+        r#"{"items":null}"#,
+        r#"{"items":[{"name":"production","tag":7}]}"#,
+    ] {
+        assert!(!accepted(200, json, true, wrong), "{wrong}");
+    }
+    let problem = |code: &str| {
+        format!(
+            r#"{{"type":"about:blank","title":"x","status":503,"detail":"x","code":"{code}","request_id":"req_1"}}"#
+        )
+    };
+    assert!(
+        !accepted(503, "application/problem+json", true, &problem("unavailable")),
+        "Retry-After is missing"
+    );
+    assert!(!accepted(409, "application/problem+json", true, &problem("key_limit_reached")));
+}
