@@ -1,6 +1,7 @@
 //! The `wardkey` binary as the person who starts it meets it: a process of its own, on both databases where it matters.
 
 mod connections;
+mod crash;
 mod database;
 mod first_run;
 mod process;

@@ -96,6 +96,11 @@ impl Server {
         assert!(sent.success());
     }
 
+    /// Ends the server at once, by SIGKILL: it finishes nothing.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// Waits for the end, and returns it with all that was said.
     pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
         let status = timeout(DEADLINE, self.child.wait()).await.expect("the server ends").unwrap();
