@@ -111,15 +111,20 @@ impl Storage {
                 let (pools, feed, deadline) = match url {
                     DatabaseUrl::Postgres(url) => {
                         let server = Postgres::new(&url, &config)?;
-                        let listener = match &config.listen_url {
-                            Some(url) => Postgres::new(url, &config)?,
-                            None => server.clone(),
-                        };
+                        let listener =
+                            match config.listen_url.as_deref().map(DatabaseUrl::parse).transpose()? {
+                                Some(DatabaseUrl::Postgres(url)) => Postgres::new(&url, &config)?,
+                                Some(DatabaseUrl::Sqlite(_)) => return Err(refuse_listen_url()),
+                                None => server.clone(),
+                            };
                         let pools = server.pools(&config)?;
                         migration::check_schema(&pools).await?;
                         (pools, Feed::listen(listener), Some(config.statement_timeout.saturating_mul(2)))
                     }
                     DatabaseUrl::Sqlite(path) => {
+                        if config.listen_url.is_some() {
+                            return Err(refuse_listen_url());
+                        }
                         if !path.is_file() {
                             return Err(OpenError::Missing { path: path.display().to_string() });
                         }
@@ -242,6 +247,12 @@ impl Inner {
             self.feed.wake();
         }
         outcome
+    }
+}
+
+fn refuse_listen_url() -> OpenError {
+    OpenError::InvalidUrl {
+        reason: "a URL to listen on is for PostgreSQL, and is one of PostgreSQL".to_owned(),
     }
 }
 

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use wardkey_storage::{OpenConfig, OpenError, Storage, StorageError};
+use wardkey_storage::{Backend, OpenConfig, OpenError, Storage, StorageError};
 
 use crate::database::{Database, on_both};
 use crate::world::World;
@@ -28,6 +28,23 @@ fn a_configuration_in_a_log_holds_no_password() {
     let text = format!("{:?}", OpenConfig { listen_url, ..OpenConfig::default() });
     assert!(!text.contains("hunter2") && text.contains("listens_elsewhere: true"), "{text}");
 }
+
+async fn a_url_to_listen_on_is_for_postgresql_alone(database: Arc<Database>) {
+    Storage::migrate(&database.url).await.unwrap();
+    let open = async |listen_url: &str| {
+        let listen_url = Some(listen_url.to_owned());
+        Storage::open(&database.url, OpenConfig { listen_url, ..OpenConfig::default() }).await
+    };
+    assert!(matches!(open("sqlite:wardkey.db").await, Err(OpenError::InvalidUrl { .. })));
+    match open(&database.url).await {
+        Ok(storage) => assert_eq!(storage.backend(), Backend::Postgres),
+        Err(refused) => {
+            assert_eq!(database.backend, Backend::Sqlite);
+            assert!(matches!(refused, OpenError::InvalidUrl { .. }), "{refused:?}");
+        }
+    }
+}
+on_both!(empty a_url_to_listen_on_is_for_postgresql_alone);
 
 async fn opening_neither_creates_nor_migrates(database: Arc<Database>) {
     let refused = Storage::open(&database.url, OpenConfig::default()).await.unwrap_err();
