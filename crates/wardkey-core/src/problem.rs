@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::json::JsonWriter;
 use crate::random::Random;
+use crate::secret::Presented;
 
 /// The media type of a problem.
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
@@ -154,10 +155,13 @@ pub struct RenderedProblem {
     pub body: Vec<u8>,
 }
 
-/// An incoming `X-Request-Id`, if it is 1 to 64 characters of `[A-Za-z0-9._-]`: harmless in logs and headers.
+/// An incoming `X-Request-Id`, if it is 1 to 64 characters of `[A-Za-z0-9._-]`: harmless in logs and headers. A secret
+/// that somebody put into the wrong header is not.
 pub(crate) fn harmless_request_id(incoming: &[u8]) -> Option<&str> {
     let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let fits = (1..=64).contains(&incoming.len()) && incoming.iter().all(harmless);
+    let fits = (1..=64).contains(&incoming.len())
+        && incoming.iter().all(harmless)
+        && Presented::parse(incoming).is_none();
     std::str::from_utf8(incoming).ok().filter(|_| fits)
 }
 
@@ -203,5 +207,13 @@ mod tests {
         let minted = [mint_request_id(&random), mint_request_id(&random)];
         assert_ne!(minted[0], minted[1]);
         assert_eq!(harmless_request_id(minted[0].as_bytes()), Some(&*minted[0]));
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_header_is_no_request_id() {
+        // It would be logged and kept in the audit log.
+        let start = crate::secret::SecretStart::new("wk", "live").unwrap();
+        let secret = start.generate(&SeededRandom::new(4));
+        assert_eq!(harmless_request_id(secret.expose().as_bytes()), None);
     }
 }
