@@ -162,9 +162,8 @@ pub(super) struct IssueKeyRequest {
     name: Text<Name>,
     /// What it is for.
     description: Option<Text<Description>>,
-    /// Whatever your backend wants to keep with it.
-    #[oai(default)]
-    metadata: Metadata,
+    /// Whatever your backend wants to keep with it. Default: nothing.
+    metadata: Option<Metadata>,
     /// Where it works, for ever. Default: the environment of this API, `production` as a rule.
     environment: Option<Text<EnvironmentName>>,
     /// On whose behalf it acts, for ever. Default: the caller's own user.
@@ -193,7 +192,7 @@ impl IssueKeyRequest {
         let Self {
             name: Text(Name(name)),
             description,
-            metadata: Metadata(metadata),
+            metadata,
             environment: wanted,
             principal,
             level,
@@ -207,7 +206,7 @@ impl IssueKeyRequest {
         IssueKey {
             name,
             description: description.map(|text| text.0.0),
-            metadata,
+            metadata: metadata.unwrap_or_default().0,
             environment: Some(wanted.map_or_else(|| environment.clone(), |wanted| wanted.0)),
             principal: principal.map(Into::into),
             level: level.map(Into::into),
@@ -224,7 +223,7 @@ impl Example for IssueKeyRequest {
         Self {
             name: Text::example(),
             description: None,
-            metadata: Metadata::default(),
+            metadata: None,
             environment: None,
             principal: Some(PrincipalChoice::example()),
             level: None,

@@ -14,6 +14,7 @@ on_both!(
     what_a_schema_cannot_say_is_told_with_its_place_too,
     an_end_is_given_one_way_or_not_at_all,
     the_eleventh_key_is_refused_with_count_and_limit,
+    fifty_requests_at_once_issue_ten_keys_and_are_refused_forty_times,
     a_repeated_request_issues_one_key_and_shows_its_secret_once,
     an_edit_needs_the_version_that_it_changes,
     an_edit_leaves_what_it_does_not_name,
@@ -166,6 +167,21 @@ async fn the_eleventh_key_is_refused_with_count_and_limit(world: Arc<World>) {
     assert_eq!(answer.problem(), (409, "key_limit_reached".to_owned()));
     let problem = answer.json();
     assert_eq!((&problem["count"], &problem["limit"]), (&json!(10), &json!(10)));
+}
+
+async fn fifty_requests_at_once_issue_ten_keys_and_are_refused_forty_times(world: Arc<World>) {
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let world = Arc::clone(&world);
+        requests.spawn(async move {
+            world.post(&world.demo("/keys")).key(world.operator()).json(world.wanted(&[])).await.status
+        });
+    }
+    let statuses = requests.join_all().await;
+    let count = |status| statuses.iter().filter(|one| **one == status).count();
+    assert_eq!((count(201), count(409)), (10, 40));
+    let keys = world.get(&world.demo("/keys")).key(world.operator()).send().await.expect(200).json();
+    assert_eq!(keys["items"].as_array().unwrap().len(), 10);
 }
 
 async fn a_repeated_request_issues_one_key_and_shows_its_secret_once(world: Arc<World>) {
