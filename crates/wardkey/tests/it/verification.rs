@@ -1,7 +1,10 @@
 //! What is done takes effect: in this process before the call returns, in another within a second.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use wardkey::core::{
     Access, BuiltInRole, Catalogue, Code, Denial, Level, NeededPermissions, Requirement, Role, RoleGrant,
     Standing, Verifier, VerifyError, WorkspaceId,
@@ -14,6 +17,7 @@ use crate::world::{
 
 on_both!(
     what_is_done_takes_effect_before_the_call_returns,
+    nothing_that_begins_after_a_revocation_is_granted,
     another_process_hears_of_it_within_a_second,
     a_key_that_was_unknown_works_at_once,
     user_keys_follow_the_users_live_roles,
@@ -83,6 +87,44 @@ async fn what_is_done_takes_effect_before_the_call_returns(world: &World) {
     assert!(!may(&here, &of_user, "pipelines:read").await);
     demo.remove_member(user).await.unwrap();
     assert_eq!(code(&here, &of_user).await, Some(Code::KeyRevoked));
+}
+
+async fn nothing_that_begins_after_a_revocation_is_granted(world: &World) {
+    let demo = world.demo().await;
+    let here = world.verifier();
+    for round in 0..5 {
+        let key = Arc::new(world.service_key(&[]).await);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let mut asking = JoinSet::new();
+        for _ in 0..4 {
+            let (here, key, stopped) = (here.clone(), Arc::clone(&key), Arc::clone(&stopped));
+            asking.spawn(async move {
+                // Until the first refusal, which comes at last.
+                loop {
+                    let begun_after = stopped.load(Ordering::SeqCst);
+                    let refused = code(&here, &key).await;
+                    assert!(!begun_after || refused == Some(Code::KeyRevoked), "{refused:?}");
+                    if begun_after {
+                        return;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        // Each of these has every key of the organization read anew, at the very moment of the revocation.
+        let disturber = demo.clone();
+        let disturbing = tokio::spawn(async move {
+            for number in 0..5 {
+                disturber.create_workspace(format!("{round} {number}"), None).await.unwrap();
+            }
+        });
+        demo.revoke_key(key.key.id, None, None).await.unwrap();
+        stopped.store(true, Ordering::SeqCst);
+        disturbing.await.unwrap();
+        while let Some(asked) = asking.join_next().await {
+            asked.unwrap();
+        }
+    }
 }
 
 async fn another_process_hears_of_it_within_a_second(world: &World) {
