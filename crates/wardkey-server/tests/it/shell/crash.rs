@@ -78,10 +78,10 @@ async fn compare(server: &Server, ledger: &Ledger) {
         match state {
             Acknowledged::Issued => assert_eq!(answer["valid"], true, "an issued key is gone: {answer}"),
             Acknowledged::Revoked => {
-                assert_eq!(answer["code"], "key_revoked", "a revocation is gone: {answer}")
+                assert_eq!(answer["code"], "key_revoked", "a revocation is gone: {answer}");
             }
             Acknowledged::Asked => {
-                assert!(answer["valid"] == true || answer["code"] == "key_revoked", "{answer}")
+                assert!(answer["valid"] == true || answer["code"] == "key_revoked", "{answer}");
             }
         }
     }
