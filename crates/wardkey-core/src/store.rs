@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 /// What a store's methods return: boxed, so that a verifier can hold any store. None of them runs on the hot path.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Where keys are kept: a database (`wardkey`), a server (`wardkey-remote`), or memory (feature `testing`).
+/// Where keys are kept: a database (crate `wardkey`), or memory (feature `testing`).
 ///
 /// Not found is `Ok(None)` and nothing else; whatever keeps a store from knowing is a [`StoreError`], from which no
 /// denial is ever made.
