@@ -71,6 +71,11 @@ impl CompiledKey {
         self.summary
     }
 
+    /// The first end that time sets to this secret: its own or the key's.
+    pub(crate) fn first_end(&self) -> Option<Timestamp> {
+        self.expires_at.into_iter().chain(self.secret_ends_at).min()
+    }
+
     /// What it may do.
     pub fn rights(&self) -> &Arc<KeyRights> {
         &self.rights

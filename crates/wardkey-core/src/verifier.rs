@@ -1,6 +1,7 @@
 //! Verification inside the process: a hash, a lookup, a few comparisons.
 
 mod cache;
+mod ends;
 mod feed;
 mod fill;
 mod usage;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use cache::{Cache, Entry, Known};
+use ends::SeenEnds;
 use feed::Reports;
 use fill::Flights;
 use usage::UsageBook;
@@ -108,6 +110,7 @@ struct Inner {
     cache: Cache,
     flights: Flights,
     usage: UsageBook,
+    seen_ends: SeenEnds,
     lookups: Semaphore,
     loading_deployment: tokio::sync::Mutex<()>,
     reporting: tokio::sync::Mutex<Reports>,
@@ -138,6 +141,7 @@ impl Verifier {
             clock,
             flights: Flights::default(),
             usage: UsageBook::default(),
+            seen_ends: SeenEnds::default(),
             lookups: Semaphore::new(config.max_lookups.max(1)),
             loading_deployment: tokio::sync::Mutex::new(()),
             reporting: tokio::sync::Mutex::default(),
@@ -247,10 +251,14 @@ impl Inner {
                 return Err(Denial::EnvironmentMismatch { environment: environment.clone() }.into());
             }
         };
-        let now = self.clock.now();
-        decide(key, &self.environment, address, requirement, now)
-            .inspect_err(|denial| entry.note_end(denial))
-            .and_then(|()| entry.seen_end().map_or(Ok(()), Err))?;
+        let now = entry.now(self.clock.now());
+        decide(key, &self.environment, address, requirement, now).inspect_err(|denial| {
+            if let (Denial::KeyExpired | Denial::SecretEnded, Some(end)) = (denial, key.first_end())
+                && entry.note_end(end)
+            {
+                self.seen_ends.note(key.summary().secret, end);
+            }
+        })?;
         entry.touch(age);
         if requirement.customer.is_none() {
             // Else the customer decides, which may have to be looked up first.

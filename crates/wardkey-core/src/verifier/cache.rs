@@ -2,18 +2,18 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::usage::UsageCell;
 use crate::decide::CompiledKey;
-use crate::denial::Denial;
 use crate::ids::{CustomerId, KeyId, OrganizationId, Reference};
 use crate::permission::CatalogueIndex;
 use crate::scope::EnvironmentName;
 use crate::secret::Digest;
 use crate::store::{Change, Deployment, Position, Subject};
+use crate::time::Timestamp;
 
 /// How many changes are remembered to judge fills that were under way when they came.
 const REMEMBERED_CHANGES: usize = 8192;
@@ -33,18 +33,15 @@ pub(super) struct Entry {
     pub(super) digest: Digest,
     pub(super) known: Known,
     last_hit_second: AtomicU32,
-    /// Whether key or secret was seen to end.
-    end: AtomicU8,
+    /// For this entry it is never again earlier than this, in microseconds: an end that was seen has come.
+    not_before: AtomicI64,
 }
 
-/// Values of [`Entry::end`].
-const NOT_SEEN: u8 = 0;
-const KEY_EXPIRED: u8 = 1;
-const SECRET_ENDED: u8 = 2;
-
 impl Entry {
-    pub(super) fn new(digest: Digest, known: Known) -> Self {
-        Self { digest, known, last_hit_second: AtomicU32::new(0), end: AtomicU8::new(NOT_SEEN) }
+    /// What was read; `seen_end` is the latest end that this process has seen come for the secret.
+    pub(super) fn new(digest: Digest, known: Known, seen_end: Option<Timestamp>) -> Self {
+        let not_before = AtomicI64::new(seen_end.map_or(i64::MIN, Timestamp::as_micros));
+        Self { digest, known, last_hit_second: AtomicU32::new(0), not_before }
     }
 
     /// Notes the use, writing at most once a second.
@@ -55,22 +52,14 @@ impl Entry {
         }
     }
 
-    /// Remembers that time was up: a clock that steps back does not revive what this process has seen end.
-    pub(super) fn note_end(&self, denial: &Denial) {
-        match denial {
-            Denial::KeyExpired => self.end.store(KEY_EXPIRED, Ordering::Relaxed),
-            Denial::SecretEnded => self.end.store(SECRET_ENDED, Ordering::Relaxed),
-            _ => {}
-        }
+    /// The instant by which to decide: a clock that steps back does not revive what was seen to end.
+    pub(super) fn now(&self, clock: Timestamp) -> Timestamp {
+        clock.max(Timestamp::from_micros(self.not_before.load(Ordering::Relaxed)))
     }
 
-    /// Whether time was seen to be up.
-    pub(super) fn seen_end(&self) -> Option<Denial> {
-        match self.end.load(Ordering::Relaxed) {
-            KEY_EXPIRED => Some(Denial::KeyExpired),
-            SECRET_ENDED => Some(Denial::SecretEnded),
-            _ => None,
-        }
+    /// Remembers that this end has come; whether that is news.
+    pub(super) fn note_end(&self, end: Timestamp) -> bool {
+        self.not_before.fetch_max(end.as_micros(), Ordering::Relaxed) < end.as_micros()
     }
 
     fn depends_on(&self, subject: &Subject) -> bool {

@@ -98,7 +98,7 @@ impl Inner {
                 self.within_timeout(self.store.find(&self.environment, digest)).await?;
             let admission = match value {
                 Some(found) => {
-                    let entry = Arc::new(Entry::new(digest, self.compile(found, &deployment.catalogue)));
+                    let entry = Arc::new(self.compile(digest, found, &deployment.catalogue));
                     entry.touch(self.clock.monotonic());
                     let admission = self.cache.admit(&entry, position, &deployment);
                     answer = Some(entry);
@@ -117,13 +117,16 @@ impl Inner {
         Ok(answer)
     }
 
-    fn compile(&self, found: FoundKey, catalogue: &CatalogueIndex) -> Known {
+    fn compile(&self, digest: Digest, found: FoundKey, catalogue: &CatalogueIndex) -> Entry {
         match found {
-            FoundKey::Elsewhere { environment, key } => Known::Elsewhere { environment, key },
+            FoundKey::Elsewhere { environment, key } => {
+                Entry::new(digest, Known::Elsewhere { environment, key }, None)
+            }
             FoundKey::Record(record) => {
                 let key = CompiledKey::new(&record, catalogue);
                 let usage = self.usage.cell(key.summary());
-                Known::Key { key, usage }
+                let seen_end = self.seen_ends.of(key.summary().secret);
+                Entry::new(digest, Known::Key { key, usage }, seen_end)
             }
         }
     }

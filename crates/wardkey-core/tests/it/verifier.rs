@@ -196,6 +196,30 @@ async fn expiry_takes_effect_at_its_instant_and_a_clock_that_steps_back_revives_
 }
 
 #[tokio::test]
+async fn what_was_seen_to_end_stays_ended_when_its_record_is_read_anew_and_lives_on_when_its_life_is_lengthened()
+ {
+    let keys = keys();
+    let start = keys.started_at();
+    let end = start.saturating_add(Duration::from_secs(10));
+    let mut record = keys.record(&[]);
+    record.expires_at = Some(end);
+    let secret = keys.issue_with(&[], |issued| *issued = record.clone());
+    let verifier = keys.verifier();
+    keys.clock().set(end);
+    assert_eq!(code(&verifier, secret.expose().as_bytes()).await, Err(Code::KeyExpired));
+
+    keys.clock().set(start);
+    keys.store().change(record.key, Subject::Organization(record.organization.id), |_| {});
+    verifier.catch_up().await.unwrap();
+    assert_eq!(code(&verifier, secret.expose().as_bytes()).await, Err(Code::KeyExpired));
+
+    let later = Some(end.saturating_add(Duration::from_secs(10)));
+    keys.store().change(record.key, Subject::Key(record.key), |record| record.expires_at = later);
+    verifier.catch_up().await.unwrap();
+    assert_eq!(code(&verifier, secret.expose().as_bytes()).await, Ok(()));
+}
+
+#[tokio::test]
 async fn a_customer_is_reached_only_if_it_is_the_organizations_and_in_scope() {
     let keys = keys();
     let organization = keys.record(&[]).organization.id;
