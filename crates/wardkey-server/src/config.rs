@@ -109,12 +109,12 @@ impl fmt::Display for DatabaseUrl {
         let Some((scheme, rest)) = self.0.split_once("://") else {
             return f.write_str(&self.0);
         };
-        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let user = user.split(':').next().unwrap_or_default();
+        // A password may hold a slash that nobody escaped: whatever stands before the last @ is not shown.
+        let plain = rest.split('?').next().unwrap_or_default();
+        let (credentials, place) = plain.rsplit_once('@').unwrap_or(("", plain));
+        let user = credentials.split(':').next().unwrap_or_default();
         let at = if user.is_empty() { "" } else { "@" };
-        let path = path.split('?').next().unwrap_or_default();
-        write!(f, "{scheme}://{user}{at}{host}{path}")
+        write!(f, "{scheme}://{user}{at}{place}")
     }
 }
 

@@ -138,7 +138,10 @@ impl fmt::Display for Beginning<'_> {
         );
         let secret = format!(r#"$(sed -n 's/.*"secret": *"\([^"]*\)".*/\1/p' {answer})"#);
         writeln!(f, "Issue a key for the demo service account, and verify it:\n")?;
-        writeln!(f, "  {head} -d '{body}' {url}/v1/organizations/{organization}/keys | tee {answer}\n")?;
+        writeln!(
+            f,
+            "  {head} -d '{body}' {url}/v1/organizations/{organization}/keys | (umask 077; tee {answer})\n"
+        )?;
         writeln!(f, "  {head} -d \"{{\\\"secret\\\":\\\"{secret}\\\"}}\" {url}/v1/verify\n")?;
         writeln!(f, "The first line leaves the new key in {answer}; remove the file when you are done.")
     }
@@ -169,7 +172,7 @@ mod tests {
         let secret = SecretStart::new("wk", "live").unwrap().generate(&SeededRandom::new(1));
         let text = beginning(Shown::Here(&secret));
         assert_eq!(text.matches(secret.expose()).count(), 3, "{text}");
-        assert!(text.contains("| tee '/my data/first-key.txt'"), "{text}");
+        assert!(text.contains("| (umask 077; tee '/my data/first-key.txt')"), "{text}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -16,14 +17,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint, Request, Response};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Sleep, sleep, timeout};
 
 /// How large the head of a request may be, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
+
+/// How many connections are served at once; whoever comes next waits in the kernel's queue.
+const MAX_CONNECTIONS: usize = 4096;
 
 /// How long to pause when the process has no descriptor left for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -38,14 +42,18 @@ const LINGER_TIME: Duration = Duration::from_secs(1);
 pub struct Patience {
     /// How long the head of a request may take, and a connection may idle between two requests.
     pub head: Duration,
+    /// How long a client may leave its answer unread.
+    pub write: Duration,
     /// How long requests in progress may take once the server is told to stop.
     pub drain: Duration,
 }
 
 impl Default for Patience {
-    /// Ten seconds each.
+    /// 75 seconds for a head, which is longer than proxies keep idle connections to reuse them, 30 for an unread
+    /// answer, ten for the end.
     fn default() -> Self {
-        Self { head: Duration::from_secs(10), drain: Duration::from_secs(10) }
+        let [head, write, drain] = [75, 30, 10].map(Duration::from_secs);
+        Self { head, write, drain }
     }
 }
 
@@ -60,15 +68,20 @@ pub async fn serve<E>(
 {
     let (stopping, told) = watch::channel(false);
     let mut connections = JoinSet::new();
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut stop = pin!(stop);
     loop {
         tokio::select! {
             biased;
             () = &mut stop => break,
             Some(_ended) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept() => match accepted {
+            (place, accepted) = accept(&listener, &places) => match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(serve_connection(stream, peer, Arc::clone(&endpoint), patience, told.clone()));
+                    let connection = serve_connection(stream, peer, Arc::clone(&endpoint), patience, told.clone());
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(place);
+                    });
                 }
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
@@ -88,6 +101,16 @@ pub async fn serve<E>(
         );
     }
     connections.shutdown().await;
+}
+
+/// Accepts a connection once there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (Option<OwnedSemaphorePermit>, io::Result<(TcpStream, SocketAddr)>) {
+    // The semaphore is never closed, so that there is always a place in the end.
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    (place, listener.accept().await)
 }
 
 /// Whether an error of `accept` concerns a connection that is gone already, and no other.
@@ -126,7 +149,7 @@ async fn serve_connection<E>(
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(ImpatientWriter::new(stream, patience.write)), service);
 
     let ended = tokio::select! {
         ended = poll_fn(|context| connection.poll_without_shutdown(context)) => Some(ended),
@@ -144,7 +167,7 @@ async fn serve_connection<E>(
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
-    let stream = connection.into_parts().io.into_inner();
+    let stream = connection.into_parts().io.into_inner().stream;
     tokio::select! {
         () = linger(stream) => {}
         () = wait_until_told(&mut told) => {}
@@ -173,4 +196,75 @@ async fn linger(mut stream: TcpStream) {
     };
     // Whether it worked is the client's concern alone.
     let _ = timeout(LINGER_TIME, discard).await;
+}
+
+/// A connection that breaks when its other end does not take what is written for too long. hyper limits how long a head
+/// may take, and not how long an answer may stay unread.
+struct ImpatientWriter {
+    stream: TcpStream,
+    limit: Duration,
+    /// Runs while a write waits.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl ImpatientWriter {
+    fn new(stream: TcpStream, limit: Duration) -> Self {
+        Self { stream, limit, deadline: None }
+    }
+
+    fn limit<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.deadline = None;
+            return written;
+        }
+        let limit = self.limit;
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(limit)));
+        match deadline.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncRead for ImpatientWriter {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for ImpatientWriter {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.limit(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.limit(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.limit(context, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }

@@ -85,6 +85,10 @@ impl Tenant {
                 self.check_grant(&world, &wanted, &principal, &current.environment).await?;
             }
         }
+        // What was checked is the version that was read; it must be the one that is written.
+        if current.version != version {
+            return Err(Error::VersionMismatch { current: current.version });
+        }
         let storage = self.wardkey.storage();
         let key = storage.update_key(&self.act(), self.organization_id(), key, version, edit).await?;
         self.wardkey.publish().await;

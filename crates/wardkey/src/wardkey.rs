@@ -139,6 +139,12 @@ impl Wardkey {
             }
             _ => self.owner_rights(organization).await?,
         };
+        // By whatever name it was called: in one's own organization one has what one has.
+        if let Some(verification) = caller.verification()
+            && verification.key.organization == rights.organization()
+        {
+            return Ok(Tenant::of_key(self.clone(), caller.clone(), verification.clone()));
+        }
         Ok(Tenant::of_operator(self.clone(), caller.clone(), rights))
     }
 

@@ -275,7 +275,7 @@ texts! {
         name: "PresentedSecret",
         description: "What a client presented as its API key, whatever it is.",
         min_length: 0,
-        max_length: 1024,
+        max_length: 65_536,
         example: SecretText::SCHEMA.example,
         ..PLAIN
     }, anything;

@@ -177,6 +177,7 @@ fn a_database_is_shown_without_its_password() {
         ("postgres://u:p@h:5432/d?sslmode=require&password=p", "postgres://u@h:5432/d"),
         ("postgres://h/d", "postgres://h/d"),
         ("postgresql://u:a@b@h?x", "postgresql://u@h"),
+        ("postgres://u:ab/cd@h/d", "postgres://u@h/d"),
         ("sqlite:/var/lib/wardkey.db", "sqlite:/var/lib/wardkey.db"),
     ] {
         let url = DatabaseUrl(url.to_owned());

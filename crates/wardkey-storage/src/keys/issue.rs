@@ -1,6 +1,6 @@
 //! Issuing a key.
 
-use diesel::ExpressionMethods as _;
+use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use serde_json::json;
@@ -22,9 +22,9 @@ use crate::idempotency::claim;
 use crate::members::is_member;
 use crate::organizations::{LockedOrganization, lock_organization};
 use crate::schema::{keys, secrets};
-use crate::words::write_key_state;
+use crate::words::{read_key_state, write_key_state};
 use crate::workspaces::has_workspaces;
-use crate::{Act, Conflict, Idempotency, Once, Storage, StorageError};
+use crate::{Act, Actor, Conflict, Idempotency, Once, Storage, StorageError};
 
 impl Storage {
     /// Issues a key. A key that takes a place takes one of the organization's limited number.
@@ -47,6 +47,7 @@ impl Storage {
                     return Ok(Once::Replayed(find_replayed(conn, organization, first).await?));
                 }
                 let locked = lock_organization(conn, organization, act.now).await?;
+                check_actor(conn, &act, organization, locked.now).await?;
                 check_principal(conn, organization, new.principal).await?;
                 check_scope(conn, organization, &new.workspaces, &new.customers).await?;
                 if KeyStatus::at(locked.now, KeyState::Active, new.expires_at).counts_towards_limit() {
@@ -95,6 +96,28 @@ pub(super) async fn take_place(conn: &mut Conn, locked: &LockedOrganization) -> 
     let limit = locked.organization.key_limit;
     let count = count_places(conn, locked.organization.id, locked.now).await?;
     if count >= limit { Err(Conflict::KeyLimitReached { count, limit }.into()) } else { Ok(()) }
+}
+
+/// A key that makes keys must work at the instant at which it does: it may have been revoked since it was verified. A
+/// key of another organization, an operator's, is not under this one's lock.
+pub(super) async fn check_actor(
+    conn: &mut Conn,
+    act: &Act,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let Actor::Key { key, .. } = &act.actor else { return Ok(()) };
+    let found = on!(conn, c => keys::table
+        .filter(keys::id.eq(Stored(*key)))
+        .filter(keys::organization_id.eq(Stored(organization)))
+        .select((keys::state, keys::expires_at))
+        .first::<(String, Option<Stored<Timestamp>>)>(c))
+    .optional()?;
+    let Some((state, expires_at)) = found else { return Ok(()) };
+    match KeyStatus::at(now, read_key_state(&state)?, expires_at.map(|at| at.0)) {
+        KeyStatus::Active => Ok(()),
+        KeyStatus::Disabled | KeyStatus::Expired | KeyStatus::Revoked => Err(StorageError::NotFound),
+    }
 }
 
 /// A user must be a member. A service account's row is what the key's row refers to.

@@ -9,7 +9,7 @@ use serde_json::json;
 use wardkey_core::{KeyId, KeyState, KeyStatus, OrganizationId, SecretId, Subject, Timestamp};
 
 use super::edit::load_version;
-use super::issue::{find_replayed, insert_secret};
+use super::issue::{check_actor, find_replayed, insert_secret};
 use super::row::load_key;
 use super::{Key, KeySecret, NewSecret};
 use crate::audit::{Done, record};
@@ -50,6 +50,7 @@ impl Storage {
                 }
                 let locked = lock_organization(conn, organization, act.now).await?;
                 let now = locked.now;
+                check_actor(conn, &act, organization, now).await?;
                 let found = load_version(conn, organization, key, version).await?;
                 match KeyStatus::at(now, found.state, found.expires_at) {
                     KeyStatus::Revoked => return Err(Conflict::KeyRevoked.into()),

@@ -107,6 +107,29 @@ async fn a_key_names_the_key_by_which_it_was_issued(world: Arc<World>) {
 }
 on_both!(a_key_names_the_key_by_which_it_was_issued);
 
+async fn a_key_that_stopped_working_makes_no_keys(world: Arc<World>) {
+    let (issuer, _) = world.issued().await;
+    let (other, _) = world.issued().await;
+    let (storage, demo) = (&world.storage, world.demo);
+    let act = || wardkey_storage::Act {
+        actor: Actor::Key { key: issuer.id, principal: issuer.principal },
+        ..world.act()
+    };
+    let rotate =
+        async || storage.rotate_key(&act(), demo, other.id, None, world.new_secret(), DAY, None).await;
+    storage.disable_key(&world.act(), demo, issuer.id, None, None).await.unwrap();
+    let before = world.audit(demo).await.len();
+    assert_not_found(storage.issue_key(&act(), demo, world.new_key(), None).await);
+    assert_not_found(rotate().await);
+    assert_eq!(world.audit(demo).await.len(), before);
+    storage.enable_key(&world.act(), demo, issuer.id, None, None).await.unwrap();
+    storage.issue_key(&act(), demo, world.new_key(), None).await.unwrap();
+    rotate().await.unwrap();
+    storage.delete_key(&world.act(), demo, issuer.id, None, None).await.unwrap();
+    assert_not_found(storage.issue_key(&act(), demo, world.new_key(), None).await);
+}
+on_both!(a_key_that_stopped_working_makes_no_keys);
+
 async fn what_a_new_key_names_must_exist_in_its_organization(world: Arc<World>) {
     let other = world.tenant().await;
     let stranger = world.user().await;

@@ -9,6 +9,7 @@ use crate::world::{DAY, PRODUCT, World, permissions, user_input};
 on_both!(
     an_edit_names_the_version_that_it_saw,
     of_two_edits_of_one_version_one_wins,
+    guessing_the_next_version_undoes_no_narrowing,
     an_edit_changes_what_it_names_and_nothing_else,
     an_edit_that_changes_nothing_is_no_event,
     narrowing_is_always_allowed,
@@ -48,6 +49,28 @@ async fn an_edit_names_the_version_that_it_saw(world: &World) {
     assert!(rotated.version > edited.version);
     assert_eq!(version_mismatch(demo.update_key(key.id, edited.version, name("x")).await), rotated.version);
     assert_eq!(demo.get_key(key.id).await.unwrap().name, "second");
+}
+
+async fn guessing_the_next_version_undoes_no_narrowing(world: &World) {
+    let demo = world.demo().await;
+    for round in 0..5 {
+        let key = world.service_key(&["pipelines:read", "pipelines:run"]).await.key;
+        let mut guesses = tokio::task::JoinSet::new();
+        for guess in 0..8 {
+            let demo = demo.clone();
+            guesses.spawn(async move {
+                let rename = name(&format!("{round} {guess}"));
+                // Whether it comes before or after the narrowing, it saw what it writes, or writes nothing.
+                let _either = demo.update_key(key.id, key.version + 1, rename).await;
+            });
+        }
+        demo.update_key(key.id, key.version, listed(&["pipelines:read"])).await.unwrap();
+        while let Some(guess) = guesses.join_next().await {
+            guess.unwrap();
+        }
+        assert_eq!(demo.get_key(key.id).await.unwrap().permissions, permissions(&["pipelines:read"]));
+        demo.revoke_key(key.id, None, None).await.unwrap();
+    }
 }
 
 async fn of_two_edits_of_one_version_one_wins(world: &World) {

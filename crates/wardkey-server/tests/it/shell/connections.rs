@@ -70,6 +70,33 @@ async fn an_idle_connection_is_closed_after_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_its_answer_is_cut_off() {
+    let arrived = Arc::new(Semaphore::new(0));
+    let endpoint = {
+        let arrived = Arc::clone(&arrived);
+        make(move |_| {
+            let arrived = Arc::clone(&arrived);
+            async move {
+                arrived.add_permits(1);
+                // More than the kernel keeps for a client.
+                poem::Result::<_>::Ok(Response::builder().body(vec![b'x'; 64 * 1024 * 1024]))
+            }
+        })
+    };
+    let patience = Patience {
+        write: Duration::from_millis(100),
+        drain: Duration::from_secs(3600),
+        ..Patience::default()
+    };
+    let server = start(endpoint, patience).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(GET).await.unwrap();
+    arrived.acquire().await.unwrap().forget();
+    server.stop.send(()).unwrap();
+    timeout(DEADLINE, server.running).await.expect("nobody waits for a client that does not read").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_in_progress_is_finished_and_no_other_is_accepted() {
     let arrived = Arc::new(Semaphore::new(0));
     let gate = Arc::new(Semaphore::new(0));
