@@ -18,7 +18,8 @@ use super::database::Database;
 /// Longer than anything takes that works.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The binary with these arguments, in the database's folder, with nothing of the surroundings' settings.
+/// The binary with these arguments, in the database's folder, on a free port unless they say where, with nothing of the
+/// surroundings' settings.
 pub(crate) fn command(database: &Database, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wardkey"));
     for (name, _) in std::env::vars_os() {
@@ -26,6 +27,8 @@ pub(crate) fn command(database: &Database, arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    // Whoever tests may have a server at the usual address.
+    command.env("WARDKEY_LISTEN", "127.0.0.1:0");
     command.current_dir(database.folder()).args(database.flags()).args(arguments).stdin(Stdio::null());
     command
 }
