@@ -1,5 +1,6 @@
 //! `ci`: everything that must hold before a change lands, the README's test command first.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -38,13 +39,13 @@ pub(crate) fn run(totals: &mut Option<Totals>) -> Result<()> {
     let tools = step("tools", Tools::install)?;
     step("document", || document::lint(&tools))?;
     step("fuzz", || fuzz::run(&tools, Cases::Few))?;
-    step("examples", build_examples)?;
+    step("examples", run_examples)?;
     println!("\nAll steps passed.");
     Ok(())
 }
 
-/// Each example by itself, as its reader builds it; their tests have run with all others.
-fn build_examples() -> Result<()> {
+/// Each example by itself, as its reader builds it; their tests have run with all others. The walk is walked.
+fn run_examples() -> Result<()> {
     let metadata = process::metadata()?;
     let examples = metadata.workspace_root.join("examples");
     for package in metadata.workspace_packages() {
@@ -52,7 +53,8 @@ fn build_examples() -> Result<()> {
             run_command(cargo().args(["build", "--package", &package.name]))?;
         }
     }
-    Ok(())
+    run_command(cargo().args(["build", "--package", "wardkey-server"]))?;
+    run_command(&mut Command::new(process::target_directory()?.join("debug/tenancy-walk")))
 }
 
 /// Runs one step between its name and its duration; names it when it fails.

@@ -19,13 +19,37 @@ use crate::tools::Tools;
 
 const RESULTS: &str = "SOAK.md";
 const MUTANTS_VERSION: &str = "27.1.0";
-/// The code whose every mutant some test must notice.
-const DECISIONS: [&str; 4] = [
-    "crates/wardkey-core/src/decide.rs",
-    "crates/wardkey-core/src/network.rs",
-    "crates/wardkey-core/src/requirement.rs",
-    "crates/wardkey-core/src/rights.rs",
-];
+/// The code whose every mutant some test of its own package must notice: what is granted to a key that is shown.
+const DECISIONS: Mutated = Mutated {
+    package: "wardkey-core",
+    files: &[
+        "crates/wardkey-core/src/decide.rs",
+        "crates/wardkey-core/src/network.rs",
+        "crates/wardkey-core/src/requirement.rs",
+        "crates/wardkey-core/src/rights.rs",
+    ],
+};
+
+/// Likewise: who may enter where, and who may give what to whom.
+const AUTHORIZATION: Mutated = Mutated {
+    package: "wardkey",
+    files: &[
+        "crates/wardkey/src/caller.rs",
+        "crates/wardkey/src/grant.rs",
+        "crates/wardkey/src/grants.rs",
+        "crates/wardkey/src/members.rs",
+        "crates/wardkey/src/roles.rs",
+        "crates/wardkey/src/teams.rs",
+        "crates/wardkey/src/tenant.rs",
+        "crates/wardkey/src/wardkey.rs",
+    ],
+};
+
+/// What is broken, and whose tests must notice.
+struct Mutated {
+    package: &'static str,
+    files: &'static [&'static str],
+}
 
 /// One line of SOAK.md.
 struct Row {
@@ -46,7 +70,8 @@ pub(crate) fn run(totals: &mut Option<Totals>) -> Result<()> {
             fuzz::run(&Tools::install()?, Cases::Many)?;
             Ok("no finding".to_owned())
         }),
-        row("mutants of the decision code", mutants),
+        row("mutants of the decision code", || mutants(&DECISIONS)),
+        row("mutants of the authorization", || mutants(&AUTHORIZATION)),
     ];
     fs::write(RESULTS, page(&heading, &rows)).with_context(|| format!("cannot write {RESULTS}"))?;
     println!("\n{RESULTS} is written");
@@ -92,10 +117,10 @@ fn page(heading: &str, rows: &[Row]) -> String {
     page
 }
 
-/// Breaks the decision code in every way that cargo-mutants knows; each break must fail a test.
-fn mutants() -> Result<String> {
+/// Breaks the code in every way that cargo-mutants knows; each break must fail a test.
+fn mutants(mutated: &Mutated) -> Result<String> {
     let target = process::target_directory()?;
-    let (home, output) = (target.join("tools/cargo"), target.join("mutants"));
+    let (home, output) = (target.join("tools/cargo"), target.join("mutants").join(mutated.package));
     process::run(
         cargo()
             .args(["install", "--quiet", "--locked", "--version", MUTANTS_VERSION, "cargo-mutants", "--root"])
@@ -104,11 +129,12 @@ fn mutants() -> Result<String> {
 
     fs::create_dir_all(&output)?;
     let mut mutants = Command::new(home.join("bin/cargo-mutants"));
-    mutants.args(["mutants", "--package", "wardkey-core", "--all-features", "--output"]).arg(&output);
-    for file in DECISIONS {
+    mutants.args(["mutants", "--package", mutated.package, "--all-features", "--output"]).arg(&output);
+    for file in mutated.files {
         mutants.args(["--file", file]);
     }
-    let ended = process::run(&mut mutants);
+    let postgres = Postgres::find()?;
+    let ended = postgres.watch(|| process::run(postgres.lend_to(&mut mutants)));
 
     let outcomes = output.join("mutants.out/outcomes.json");
     let text =
@@ -129,9 +155,19 @@ fn mutants() -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::time::Duration;
 
-    use super::{Row, page};
+    use super::{AUTHORIZATION, DECISIONS, Row, page};
+
+    /// A file that was renamed would be passed over in silence.
+    #[test]
+    fn the_files_to_be_broken_exist() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for file in [DECISIONS, AUTHORIZATION].iter().flat_map(|mutated| mutated.files) {
+            assert!(root.join(file).is_file(), "{file}");
+        }
+    }
 
     #[test]
     fn the_page_names_commit_results_and_failures() {

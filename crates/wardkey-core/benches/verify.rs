@@ -53,7 +53,7 @@ fn main() {
         loop {
             if let Poll::Ready(verified) = verification.as_mut().poll(&mut context) {
                 let verified = verified.expect("the key is good");
-                let allowed = verified.rights.rights.require_in_workspace::<PipelinesRead>(&place);
+                let allowed = verified.rights.rights.require_in_workspace::<PipelinesRead>(&place, None);
                 return allowed.expect("the permission is held there");
             }
         }

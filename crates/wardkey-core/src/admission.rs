@@ -114,17 +114,21 @@ impl<P: Requires> AdmittedKey<P> {
     ///
     /// # Errors
     /// `not_found` if the key cannot see the workspace, be it another organization's, out of scope, or absent;
-    /// `insufficient_permissions` if it can and `P` is not held there.
+    /// `ip_not_allowed` if it can and the workspace is not to be reached from where the request came;
+    /// `insufficient_permissions` if it is and `P` is not held there.
     pub fn in_workspace(
         &self,
         workspace: impl Into<Reference<WorkspaceId>>,
     ) -> Result<WorkspaceId, RenderedProblem> {
-        self.rights().require_in_workspace::<P>(&workspace.into()).map_err(|denial| self.refuse(denial))
+        let address = self.admission.address();
+        self.rights()
+            .require_in_workspace::<P>(&workspace.into(), address)
+            .map_err(|denial| self.refuse(denial))
     }
 
-    /// The workspaces where `P` is held, in ascending order of id.
+    /// The workspaces where `P` is held and which the request may reach, in ascending order of id.
     pub fn workspaces(&self) -> impl Iterator<Item = WorkspaceId> {
-        self.rights().workspaces_with::<P>()
+        self.rights().workspaces_with::<P>(self.admission.address())
     }
 
     /// The id of the customer, if the key reaches it; it may be named by the backend's own id. A customer that was

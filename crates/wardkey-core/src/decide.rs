@@ -86,7 +86,7 @@ impl CompiledKey {
 /// counts, and nothing is changed.
 ///
 /// The order is fixed and documented: environment; revoked, expired, disabled; the secret's end; principal;
-/// organization; network; permissions; workspace. The customer comes after, as it may have to be looked up.
+/// organization; network; permissions; workspace, and its network. The customer comes after, as it may have to be looked up.
 ///
 /// # Errors
 /// The first reason to refuse.
@@ -120,5 +120,5 @@ pub fn decide(
     if !key.networks.iter().all(admits) {
         return Err(Denial::IpNotAllowed);
     }
-    requirement.check(&key.rights.rights)
+    requirement.check(&key.rights.rights, address)
 }

@@ -107,6 +107,12 @@ id!(/// A customer of an organization, to which keys may be restricted.
     CustomerId, "cus_", time_ordered);
 id!(/// A user: a person, deployment-wide, who may be a member of organizations.
     UserId, "usr_", random);
+id!(/// A team: users who hold roles together.
+    TeamId, "team_", time_ordered);
+id!(/// A role that an organization made.
+    RoleId, "role_", time_ordered);
+id!(/// A session: a person who is logged in, in one browser.
+    SessionId, "ses_", time_ordered);
 id!(/// A service account: a principal that never logs in.
     ServiceAccountId, "sa_", time_ordered);
 id!(/// A key: the record that is issued, governed and revoked.

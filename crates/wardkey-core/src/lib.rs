@@ -32,13 +32,13 @@
 //!
 //! // A permission counts in its place. What cannot be seen is absent, what can be seen may be refused.
 //! let rights = &verified.rights.rights;
-//! assert_eq!(rights.require_in_workspace::<PipelinesRead>(&ours.into())?, ours);
+//! assert_eq!(rights.require_in_workspace::<PipelinesRead>(&ours.into(), None)?, ours);
 //! assert!(matches!(
-//!     rights.require_in_workspace::<PipelinesRun>(&ours.into()),
+//!     rights.require_in_workspace::<PipelinesRun>(&ours.into(), None),
 //!     Err(Denial::InsufficientPermissions { .. })
 //! ));
 //! let theirs = WorkspaceId::from_bytes([2; 16]);
-//! assert_eq!(rights.require_in_workspace::<PipelinesRead>(&theirs.into()), Err(Denial::NotFound));
+//! assert_eq!(rights.require_in_workspace::<PipelinesRead>(&theirs.into(), None), Err(Denial::NotFound));
 //! # Ok::<(), wardkey_core::VerifyError>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -90,7 +90,7 @@ pub use denial::{Code, Denial, Unavailable, VerifyError};
 pub use guard::{Guard, RequestView};
 pub use ids::{
     AuditEventId, CustomerId, Id, InstanceId, InvalidId, KeyId, MAX_EXTERNAL_ID, OrganizationId, PrincipalId,
-    Reference, SecretId, ServiceAccountId, UserId, WorkspaceId,
+    Reference, RoleId, SecretId, ServiceAccountId, SessionId, TeamId, UserId, WorkspaceId,
 };
 pub use network::{InvalidIpNetwork, IpNetwork, TrustedProxies};
 pub use permission::{
@@ -113,4 +113,4 @@ pub use store::{
     Usage,
 };
 pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
-pub use verifier::{NotReady, Verification, Verifier, VerifierConfig};
+pub use verifier::{MissingPermissions, NotReady, Verification, Verifier, VerifierConfig};

@@ -182,6 +182,20 @@ pub enum BuiltInRole {
 }
 
 impl BuiltInRole {
+    /// Each of them; every one holds what the one before it holds, and more.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Member, Self::Admin, Self::Owner];
+
+    /// What it is for, in a sentence for people. What exactly it gives says
+    /// [`CatalogueIndex::role`].
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Viewer => "Looks at everything in the product and changes nothing.",
+            Self::Member => "Uses the whole product, and makes keys of its own.",
+            Self::Admin => "Uses the whole product and administers the organization, but for its owners.",
+            Self::Owner => "Holds all of the organization, and alone makes and changes owners.",
+        }
+    }
+
     /// The word on the wire and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -197,10 +211,7 @@ impl FromStr for BuiltInRole {
     type Err = UnknownWord;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Viewer, Self::Member, Self::Admin, Self::Owner]
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or(UnknownWord)
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(UnknownWord)
     }
 }
 

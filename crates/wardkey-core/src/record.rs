@@ -132,6 +132,8 @@ pub struct WorkspaceRecord {
     pub id: WorkspaceId,
     /// The id that the product's backend gave it.
     pub external_id: Option<String>,
+    /// From where it may be reached, within what the organization allows; empty is from everywhere.
+    pub networks: Vec<IpNetwork>,
 }
 
 /// The principal of a key.

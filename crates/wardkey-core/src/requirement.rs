@@ -1,5 +1,7 @@
 //! What a request needs.
 
+use std::net::IpAddr;
+
 use crate::denial::Denial;
 use crate::ids::{CustomerId, Reference, WorkspaceId};
 use crate::permission::{PermissionName, PermissionSet};
@@ -37,7 +39,7 @@ impl Requirement {
         Self { permissions: NeededPermissions::AllOf(Vec::new()), workspace: None, customer: None };
 
     /// Permissions and workspace; the customer is resolved by the verifier.
-    pub(crate) fn check(&self, rights: &Rights) -> Result<(), Denial> {
+    pub(crate) fn check(&self, rights: &Rights, address: Option<IpAddr>) -> Result<(), Denial> {
         // A key that lacks the permission everywhere hears so, whatever workspace it names; that tells nothing about
         // the workspace.
         self.permissions.check(rights.anywhere())?;
@@ -45,6 +47,9 @@ impl Requirement {
             None => Ok(()),
             Some(workspace) => {
                 let workspace = rights.workspace(workspace).ok_or(Denial::NotFound)?;
+                if !workspace.admits(address) {
+                    return Err(Denial::IpNotAllowed);
+                }
                 self.permissions.check(&workspace.held)
             }
         }

@@ -1,9 +1,11 @@
 //! What a key may do, and where: computed from its record once, when it is loaded.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::denial::Denial;
 use crate::ids::{CustomerId, OrganizationId, PrincipalId, Reference, WorkspaceId};
+use crate::network::IpNetwork;
 use crate::permission::{BuiltInRole, CatalogueIndex, PermissionSet, Requires};
 use crate::record::{KeyRecord, OrganizationKind, OrganizationRecord, PrincipalKind, Role, RoleGrant};
 use crate::scope::{Access, EnvironmentName};
@@ -33,6 +35,16 @@ pub struct WorkspaceRights {
     pub external_id: Option<String>,
     /// What is held there.
     pub held: Arc<PermissionSet>,
+    /// From where it may be reached; empty is from everywhere.
+    pub networks: Vec<IpNetwork>,
+}
+
+impl WorkspaceRights {
+    /// Whether a request from `address` may reach the workspace. One without an address reaches none that is narrowed.
+    pub fn admits(&self, address: Option<IpAddr>) -> bool {
+        self.networks.is_empty()
+            || address.is_some_and(|address| self.networks.iter().any(|network| network.contains(address)))
+    }
 }
 
 impl Rights {
@@ -107,6 +119,7 @@ impl Rights {
                 id: workspace.id,
                 external_id: workspace.external_id.clone(),
                 held: held.into(),
+                networks: workspace.networks.clone(),
             })
         });
         let workspaces = workspaces.collect();
@@ -131,6 +144,7 @@ impl Rights {
             id: workspace.id,
             external_id: workspace.external_id.clone(),
             held: Arc::clone(&held),
+            networks: workspace.networks.clone(),
         });
         let workspaces = workspaces.collect();
         Self::assemble(organization, wanted, workspaces, true)
@@ -265,22 +279,29 @@ impl Rights {
         require_in::<P>(&self.anywhere)
     }
 
-    /// The id of the workspace, if `P` is held there.
+    /// The id of the workspace, if `P` is held there and a request from `address` may reach it.
     ///
     /// # Errors
-    /// [`Denial::NotFound`] if the workspace is invisible, [`Denial::InsufficientPermissions`] if it is visible and
-    /// `P` is not held there.
+    /// [`Denial::NotFound`] if the workspace is invisible, [`Denial::IpNotAllowed`] if it is visible and cannot be
+    /// reached from there, [`Denial::InsufficientPermissions`] if it can and `P` is not held there.
     pub fn require_in_workspace<P: Requires>(
         &self,
         workspace: &Reference<WorkspaceId>,
+        address: Option<IpAddr>,
     ) -> Result<WorkspaceId, Denial> {
         let workspace = self.workspace(workspace).ok_or(Denial::NotFound)?;
+        if !workspace.admits(address) {
+            return Err(Denial::IpNotAllowed);
+        }
         require_in::<P>(&workspace.held).map(|()| workspace.id)
     }
 
-    /// The workspaces where `P` is held.
-    pub fn workspaces_with<P: Requires>(&self) -> impl Iterator<Item = WorkspaceId> {
-        self.workspaces.iter().filter(|workspace| P::is_met_by(&workspace.held)).map(|workspace| workspace.id)
+    /// The workspaces where `P` is held and which a request from `address` may reach.
+    pub fn workspaces_with<P: Requires>(&self, address: Option<IpAddr>) -> impl Iterator<Item = WorkspaceId> {
+        self.workspaces
+            .iter()
+            .filter(move |workspace| P::is_met_by(&workspace.held) && workspace.admits(address))
+            .map(|workspace| workspace.id)
     }
 }
 

@@ -82,6 +82,14 @@ impl<I: Ord> Access<I> {
         }
     }
 
+    /// Those that are named one by one; none if all are reached.
+    pub fn named(&self) -> &[I] {
+        match self {
+            Self::All => &[],
+            Self::Specific(ids) => ids,
+        }
+    }
+
     /// Whether everything that `self` reaches is reached by `other`.
     pub fn is_within(&self, other: &Self) -> bool {
         match (self, other) {

@@ -22,6 +22,7 @@ use usage::UsageBook;
 use crate::decide::{KeySummary, decide};
 use crate::denial::{Denial, Unavailable, VerifyError};
 use crate::ids::{CustomerId, InstanceId, Reference};
+use crate::permission::PermissionGroup;
 use crate::random::{OsRandom, Random};
 use crate::requirement::Requirement;
 use crate::rights::KeyRights;
@@ -96,9 +97,21 @@ pub enum NotReady {
     /// The verifier was built for an environment that the deployment does not have.
     #[error("the deployment has no environment {0}")]
     UnknownEnvironment(EnvironmentName),
+    /// The deployment's catalogue lacks permissions that the program was compiled with.
+    #[error("the deployment's catalogue lacks {}", .0.join(", "))]
+    MissingPermissions(Vec<&'static str>),
     /// What is known of the keys is too old. Is `follow()` spawned, and does the store answer?
     #[error("changes were last heard of {} s ago", .0.as_secs())]
     Stale(Duration),
+}
+
+/// What it means that the deployment's catalogue lacks a permission that a program was compiled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissingPermissions {
+    /// A warning in the log: nobody holds it, and what needs it is refused.
+    Tolerated,
+    /// That too, and the program is not ready.
+    NotReady,
 }
 
 struct Inner {
@@ -222,6 +235,50 @@ impl Verifier {
         }
         let age = self.staleness();
         if age > self.inner.config.max_stale { Err(NotReady::Stale(age)) } else { Ok(()) }
+    }
+
+    /// Compares the permissions that the program was compiled with to the deployment's catalogue. A permission that is not
+    /// in there is held by nobody: better said at the start than found out by those who are refused. What is missing goes
+    /// to the log as a warning, with the file that `wardkey --local permissions apply` takes.
+    ///
+    /// ```
+    /// use wardkey_core::{MissingPermissions, testing::TestKeys};
+    ///
+    /// wardkey_core::permissions! { "Pipelines" { pub PipelinesRead = "pipelines:read", read, "See pipelines" } }
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # runtime.block_on(async {
+    /// let verifier = TestKeys::new(CATALOGUE, &[]).verifier();
+    /// verifier.check_permissions(CATALOGUE, MissingPermissions::NotReady).await?;
+    /// # Ok::<(), wardkey_core::NotReady>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`NotReady::Store`] if the catalogue is not known and the store does not answer;
+    /// [`NotReady::MissingPermissions`] if that is asked for.
+    pub async fn check_permissions(
+        &self,
+        declared: &[PermissionGroup],
+        on_missing: MissingPermissions,
+    ) -> Result<(), NotReady> {
+        let deployment = self.deployment().await.map_err(NotReady::Store)?;
+        let names = declared.iter().flat_map(|group| group.permissions).map(|(name, ..)| *name);
+        let missing = deployment.catalogue.missing(names);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let (names, file) = (missing.join(", "), PermissionGroup::catalogue_file(declared));
+        tracing::warn!(
+            missing = names,
+            file,
+            "the deployment's catalogue lacks permissions; apply this file"
+        );
+        match on_missing {
+            MissingPermissions::Tolerated => Ok(()),
+            MissingPermissions::NotReady => Err(NotReady::MissingPermissions(missing)),
+        }
     }
 
     /// How old the knowledge of changes is. Whatever was committed longer ago than this takes effect here.

@@ -18,7 +18,7 @@ pub use require::{Require, RequireEndpoint, require};
 pub use wardkey_core::testing;
 pub use wardkey_core::{
     Admission, All, Carrier, Carriers, Code, CustomerId, EnvironmentName, Guard, Id, InvalidId, IpNetwork,
-    KeyId, KeySummary, OneOf, OrganizationId, Permission, PermissionGroup, Principal, PrincipalId, Reference,
-    RenderedProblem, Requires, SecretId, ServiceAccountId, TrustedProxies, UserId, Verification, Verifier,
-    VerifierConfig, WorkspaceId, permissions,
+    KeyId, KeySummary, MissingPermissions, OneOf, OrganizationId, Permission, PermissionGroup, Principal,
+    PrincipalId, Reference, RenderedProblem, Requires, SecretId, ServiceAccountId, TrustedProxies, UserId,
+    Verification, Verifier, VerifierConfig, WorkspaceId, permissions,
 };

@@ -29,10 +29,12 @@ impl IntoResponse for Refusal {
         let RenderedProblem { code: _, status, headers, body } = self.0;
         let mut response = Response::from(body);
         response.set_status(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        // What poem says of the body, the problem says better. A header may come more than once.
+        response.headers_mut().clear();
         for (name, value) in headers {
             // Only a carrier that is no header name could make an illegal value, of `Vary`.
             if let Ok(value) = HeaderValue::try_from(value) {
-                response.headers_mut().insert(HeaderName::from_static(name), value);
+                response.headers_mut().append(HeaderName::from_static(name), value);
             }
         }
         response

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::command::{KeyCommand, OrganizationCommand, PermissionsCommand, UserCommand};
 use crate::config::Layer;
 
 /// Issue, govern and verify API keys.
@@ -25,9 +26,22 @@ pub struct Cli {
     #[arg(long, global = true)]
     pub local: bool,
 
+    /// How a command that works on the database shows what it has found or made
+    #[arg(long, global = true, value_name = "FORM", value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+
     /// The settings.
     #[command(flatten)]
     pub settings: Layer,
+}
+
+/// How something is shown on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Columns, for people
+    Text,
+    /// One JSON document, of the same shape as in the API
+    Json,
 }
 
 /// What to do.
@@ -43,21 +57,16 @@ pub enum Command {
     Openapi,
     /// Ask the server at the configured address whether it is ready; the exit code is the answer
     Healthcheck,
-    /// Work with keys
+    /// Issue, list and revoke keys (--local)
     #[command(subcommand)]
     Key(KeyCommand),
-}
-
-/// What to do with keys.
-#[derive(Subcommand)]
-pub enum KeyCommand {
-    /// Issue a key and print it, this once, to standard output
-    ///
-    /// With --local --operator: a key of the deployment's operator, valid for 24 hours, for when the first one is gone.
-    /// Works on the database whether or not a server is running.
-    Issue {
-        /// An operator key: full rights in the whole deployment
-        #[arg(long, required = true)]
-        operator: bool,
-    },
+    /// Create users and set their passwords (--local)
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Create, list, suspend and resume organizations (--local)
+    #[command(subcommand)]
+    Organization(OrganizationCommand),
+    /// Print and change the permission catalogue (--local)
+    #[command(subcommand)]
+    Permissions(PermissionsCommand),
 }

@@ -1,16 +1,28 @@
-//! What each command does.
+//! What each command does. Those that work on the database have a file for each kind of object.
+
+mod keys;
+mod local;
+mod organizations;
+mod permissions;
+mod typed;
+mod users;
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use wardkey::{Caller, Wardkey};
+use wardkey::Wardkey;
 
-use crate::cli::{Cli, Command, KeyCommand};
+pub use self::keys::KeyCommand;
+use self::local::Local;
+pub use self::organizations::OrganizationCommand;
+pub use self::permissions::PermissionsCommand;
+pub use self::users::UserCommand;
+use crate::cli::{Cli, Command};
 use crate::config::{Config, Database};
 use crate::serve::make_data_dir;
 use crate::{logging, openapi, serve};
@@ -23,7 +35,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// If it could not be done; the message says what to do about it.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
-    let Cli { command, config, local, settings } = cli;
+    let Cli { command, config, local, output, settings } = cli;
     if let Some(Command::Openapi) = command {
         return print(&openapi::document());
     }
@@ -39,14 +51,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate => migrate(&config).await,
         Command::Openapi => Ok(()),
         Command::Healthcheck => check_health(config.listen).await,
-        Command::Key(KeyCommand::Issue { operator: _ }) => {
-            ensure!(
-                local,
-                "say where to work: --local works on the database itself (with --data-dir or --database-url as the \
-                 server has them); --url, for the API of a running server, is not part of this version"
-            );
-            issue_operator_key(&config).await
-        }
+        Command::Key(command) => command.run(&Local::open(local, output, &config).await?).await,
+        Command::User(command) => command.run(&Local::open(local, output, &config).await?).await,
+        Command::Organization(command) => command.run(&Local::open(local, output, &config).await?).await,
+        Command::Permissions(command) => command.run(&Local::open(local, output, &config).await?).await,
     }
 }
 
@@ -59,17 +67,6 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
         [] => print("the schema is up to date\n"),
         applied => print(&applied.iter().map(|name| format!("applied {name}\n")).collect::<String>()),
     }
-}
-
-async fn issue_operator_key(config: &Config) -> anyhow::Result<()> {
-    let wardkey = Wardkey::open(config.database.url().expose()).await?;
-    let caller = Caller::local("wardkey key issue --operator");
-    let issued = wardkey.issue_operator_key(&caller).await.context("the operator key could not be issued")?;
-    let secret = issued.secret.context("the database answered without a secret")?;
-    if let Some(ends_at) = issued.key.expires_at {
-        writeln!(io::stderr(), "an operator key, shown only now, valid until {ends_at}:")?;
-    }
-    print(&format!("{}\n", secret.expose()))
 }
 
 /// Asks `/readyz` of the server that was configured like this.

@@ -11,7 +11,7 @@ use poem::http::header::CONTENT_TYPE;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use poem::{Endpoint, Request, Response};
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError};
-use wardkey_core::{Clock, Denial, FieldError, Guard, KeyId, PROBLEM_MEDIA_TYPE, RequestView};
+use wardkey_core::{Clock, Denial, FieldError, Guard, KeyId, PROBLEM_MEDIA_TYPE, RequestView, SessionId};
 
 use crate::body;
 use crate::problem::{Code, Refusal, into_response};
@@ -114,13 +114,29 @@ impl<'r> RequestView for Headers<'r> {
 
 /// What inner layers tell about the request, for the log.
 #[derive(Clone, Default)]
-struct Notes(Arc<OnceLock<KeyId>>);
+struct Notes(Arc<OnceLock<By>>);
+
+/// By whose credential a request was made.
+#[derive(Clone, Copy)]
+enum By {
+    Key(KeyId),
+    Session(SessionId),
+}
 
 /// Notes whose key made the request, for the access log.
 pub(crate) fn note_key(request: &Request, key: KeyId) {
+    note(request, By::Key(key));
+}
+
+/// Notes in which session the request was made, for the access log.
+pub(crate) fn note_session(request: &Request, session: SessionId) {
+    note(request, By::Session(session));
+}
+
+fn note(request: &Request, by: By) {
     if let Some(Notes(noted)) = request.data::<Notes>() {
-        // A request has one key; a second note of the same changes nothing.
-        let _ = noted.set(key);
+        // A request has one credential; a second note of the same changes nothing.
+        let _ = noted.set(by);
     }
 }
 
@@ -140,10 +156,16 @@ impl Drop for LogLine<'_> {
     fn drop(&mut self) {
         let took = self.clock.monotonic().saturating_sub(self.started);
         let duration_ms = took.as_micros() as f64 / 1000.0;
-        let key = self.notes.0.get().map(tracing::field::display);
+        let (key, session) = match self.notes.0.get() {
+            Some(By::Key(key)) => (Some(tracing::field::display(key)), None),
+            Some(By::Session(session)) => (None, Some(tracing::field::display(session))),
+            None => (None, None),
+        };
         let Self { method, route, request_id, .. } = self;
         match self.status.map(|status| status.as_u16()) {
-            Some(status) => tracing::info!(method, route, status, duration_ms, request_id, key, "request"),
+            Some(status) => {
+                tracing::info!(method, route, status, duration_ms, request_id, key, session, "request");
+            }
             None => {
                 tracing::info!(
                     method,
@@ -151,6 +173,7 @@ impl Drop for LogLine<'_> {
                     duration_ms,
                     request_id,
                     key,
+                    session,
                     "request abandoned by its client"
                 );
             }

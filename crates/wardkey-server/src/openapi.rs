@@ -20,6 +20,10 @@ Send an API key in one of two headers: `Authorization: Bearer <key>`, which is p
 both. Each operation lists the permissions that it needs under `x-required-permissions`: every entry must be held, and of an \
 entry that is itself a list any one will do.
 
+People log in by `create_session` in a browser, and are then known by a cookie. Where a key comes too, the key counts. A \
+request that changes something by a cookie is refused unless the browser says that it comes from a page of this server: \
+`Sec-Fetch-Site: same-origin`, or its own `Origin`.
+
 Every error is a problem (RFC 9457) with a `code` for programs, a `detail` for people, and the `request_id` under which the \
 server's log knows the request. A request with mistakes is answered with all of them, each with a pointer to its place. \
 Besides what each operation lists, any request may be answered `404 not_found` or `405 method_not_allowed` if there is no such \
@@ -48,6 +52,8 @@ pub fn document() -> String {
     schemas::correct(&mut components["schemas"], &paths);
     components["schemas"]["Problem"] = problems::schema();
     components["schemas"]["FieldError"] = problems::field_error_schema();
+    let mut tags = said["tags"].take();
+    describe_roles(&mut tags);
     operations::correct(&mut paths, &mut components["schemas"]);
     components["headers"] = problems::headers();
     components["responses"] = problems::shared_responses();
@@ -65,13 +71,21 @@ pub fn document() -> String {
         }),
         // Relative to the document's own address, and so right below any path.
         servers: json!([{ "url": ".", "description": "The server that gave out this document." }]),
-        tags: said["tags"].take(),
+        tags,
         paths,
         components,
     };
     let mut text = serde_json::to_string_pretty(&document).expect("a JSON value is written as it is");
     text.push('\n');
     text
+}
+
+/// Says what the built-in roles give, below what is said of roles.
+fn describe_roles(tags: &mut Value) {
+    let roles = tags.as_array_mut().into_iter().flatten().find(|tag| tag["name"] == "Roles");
+    let roles = roles.expect("roles are a part of the reference");
+    let said = roles["description"].as_str().unwrap_or_default();
+    roles["description"] = format!("{said}\n\n{}", api::describe_built_in_roles()).into();
 }
 
 /// Serves the document.

@@ -2,11 +2,12 @@
 //! one error type of handlers.
 
 use std::fmt;
+use std::time::Duration;
 
 use poem::Response;
 use poem::error::ResponseError;
 use poem::http::StatusCode;
-use wardkey::{Conflict, Error};
+use wardkey::{Conflict, Error, PermissionUse};
 use wardkey_core::{Denial, FieldError, Problem, RenderedProblem, VerifyError};
 
 /// The name of the protected space in challenges; that of the guard's own.
@@ -48,10 +49,44 @@ pub(crate) enum Code {
     EmailInUse,
     /// The external id is taken.
     ExternalIdInUse,
+    /// The user is a member already.
+    AlreadyMember,
+    /// The link leads to logging in only.
+    PasswordIsSet,
+    /// The organization would be left without an owner.
+    LastOwner,
+    /// The name is taken.
+    NameInUse,
+    /// Members or teams hold the role.
+    RoleInUse,
+    /// Keys of the environment exist.
+    EnvironmentInUse,
+    /// Keys or roles list the permission.
+    PermissionInUse,
+    /// The policy would shut out its author.
+    PolicyShutsOutCaller,
+    /// It is one of those that every deployment has.
+    BuiltIn,
+    /// The operator organization can be neither suspended nor deleted.
+    OperatorOrganization,
+    /// There are as many as possible.
+    TooMany,
     /// The state of things does not allow it.
     Conflict,
     /// The idempotency key came with another request before.
     IdempotencyMismatch,
+    /// E-mail address and password are not those of anybody who may log in.
+    InvalidLogin,
+    /// The session is over, or never was.
+    SessionEnded,
+    /// The session was refreshed a moment ago by another request of the same browser.
+    RefreshSuperseded,
+    /// Only a person who is logged in does this.
+    SessionRequired,
+    /// The request may have been made by another site.
+    CsrfRefused,
+    /// Too many passwords are being hashed.
+    Overloaded,
     /// It took too long.
     RequestTimeout,
     /// Something that the operation needs does not answer.
@@ -98,12 +133,46 @@ const TABLE: &[Row] = &[
         "Another user has this e-mail address."),
     Row(Code::ExternalIdInUse, "external_id_in_use", 409, "External id in use",
         "Another object of this kind has this external id."),
+    Row(Code::AlreadyMember, "already_member", 409, "Already a member",
+        "The person is a member of the organization already. Edit the membership instead."),
+    Row(Code::PasswordIsSet, "password_is_set", 409, "Password is set",
+        "The link leads to logging in only: the person has a password, or belongs to other organizations too."),
+    Row(Code::LastOwner, "last_owner", 409, "Last owner",
+        "The organization would be left without an owner. Make somebody else an owner first."),
+    Row(Code::NameInUse, "name_in_use", 409, "Name in use",
+        "Another object of this kind has this name."),
+    Row(Code::RoleInUse, "role_in_use", 409, "Role in use",
+        "Members or teams hold the role. Take it from them first."),
+    Row(Code::EnvironmentInUse, "environment_in_use", 409, "Environment in use",
+        "Keys of this environment exist, be they revoked. It stays."),
+    Row(Code::PermissionInUse, "permission_in_use", 409, "Permission in use",
+        "Keys or roles list a permission that would be gone. Take it from them first."),
+    Row(Code::PolicyShutsOutCaller, "policy_shuts_out_caller", 409, "Policy shuts out its author",
+        "The new allowlist is without the address from which this request came. If that is meant, send it with force."),
+    Row(Code::BuiltIn, "built_in", 409, "Built in",
+        "It is one of those that every deployment has. It stays."),
+    Row(Code::OperatorOrganization, "operator_organization", 409, "Operator organization",
+        "The organization that runs the deployment can be neither suspended nor deleted."),
+    Row(Code::TooMany, "too_many", 409, "Too many",
+        "There are as many of these as there may be."),
     Row(Code::Conflict, "conflict", 409, "Conflict",
         "The present state does not allow this."),
     Row(Code::IdempotencyMismatch, "idempotency_mismatch", 422, "Idempotency mismatch",
         "This Idempotency-Key came with another request before. Use a new one for a new request."),
+    Row(Code::InvalidLogin, "invalid_login", 401, "Invalid login",
+        "E-mail address and password do not belong together, or whose they are may not log in."),
+    Row(Code::SessionEnded, "session_ended", 401, "Session ended",
+        "The session is over. Refresh it, or log in again."),
+    Row(Code::RefreshSuperseded, "refresh_superseded", 409, "Refreshed already",
+        "Another request has refreshed the session a moment ago. Go on with the cookies that it was given."),
+    Row(Code::SessionRequired, "session_required", 403, "Session required",
+        "Only a person who is logged in does this, in a browser. An API key cannot."),
+    Row(Code::CsrfRefused, "csrf_refused", 403, "Refused for another site",
+        "A browser sent this request and does not say that a page of this server asked for it."),
     Row(Code::InternalError, "internal_error", 500, "Internal error",
         "The server made a mistake. Its log says more under this request's id."),
+    Row(Code::Overloaded, "overloaded", 503, "Overloaded",
+        "Too many passwords are being checked right now. Try again shortly."),
     Row(Code::RequestTimeout, "request_timeout", 503, "Request timed out",
         "The request could not be completed in time. Try again shortly."),
     Row(Code::Unavailable, "unavailable", 503, "Unavailable",
@@ -140,10 +209,15 @@ impl Code {
         self.row().4
     }
 
-    /// The problem of this code, as the table has it; one of a passing nature says when to try again.
+    /// The problem of this code, as the table has it; one of a passing nature says when to try again, and one of a
+    /// credential how to send a better one (RFC 9110, section 15.5.2).
     pub(crate) fn problem(self) -> Problem {
         let problem = Problem::new(self.as_str(), self.status(), self.title(), self.detail());
-        if self.status() == 503 { problem.header("retry-after", "1") } else { problem }
+        match self.status() {
+            401 => problem.header("www-authenticate", format!("Bearer realm=\"{REALM}\"")),
+            503 => problem.header("retry-after", "1"),
+            _ => problem,
+        }
     }
 }
 
@@ -163,8 +237,17 @@ impl Refusal {
         Code::InvalidRequest.problem().errors(errors).into()
     }
 
+    /// A 429 that says after how long there may be another attempt.
+    pub(crate) fn too_many_attempts(retry_after: Duration) -> Self {
+        wardkey_core::Code::RateLimited
+            .problem()
+            .detail("There were too many attempts. Try again later.")
+            .retry_after(retry_after)
+            .into()
+    }
+
     /// One whose cause goes to the log.
-    fn caused(problem: Problem, cause: impl Into<Cause>) -> Self {
+    pub(crate) fn caused(problem: Problem, cause: impl Into<Cause>) -> Self {
         Self { problem: Box::new(problem), cause: Some(cause.into()) }
     }
 
@@ -214,17 +297,36 @@ impl From<Error> for Refusal {
         match error {
             Error::Unavailable(cause) => Self::caused(Code::Unavailable.problem(), cause),
             Error::NotFound => Denial::NotFound.into(),
+            Error::Denied(denial) => denial.into(),
             Error::Forbidden { missing } => Denial::InsufficientPermissions { missing }.into(),
             Error::ExceedsOwnRights(errors) => Code::ExceedsOwnRights.problem().errors(errors).into(),
             Error::Invalid(errors) => Self::invalid(errors),
             Error::VersionMismatch { current } => {
                 Code::VersionMismatch.problem().number("current_version", current).into()
             }
+            Error::TooManyAttempts { retry_after } => Self::too_many_attempts(retry_after),
             Error::Conflict(conflict) => conflict.into(),
+            Error::PermissionsInUse(uses) => in_use(&uses).into(),
+            Error::PolicyShutsOutCaller => Code::PolicyShutsOutCaller.into(),
             // A seal is compared at the start and never while requests are served.
             other => Self::caused(Code::InternalError.problem(), other),
         }
     }
+}
+
+/// Which permissions are listed, and how often.
+fn in_use(uses: &[PermissionUse]) -> Problem {
+    let total = |count: fn(&PermissionUse) -> u32| uses.iter().map(|used| i64::from(count(used))).sum();
+    let error = |PermissionUse { name, keys, roles }: &PermissionUse| FieldError {
+        pointer: "/groups".to_owned(),
+        code: Code::PermissionInUse.as_str(),
+        detail: format!("{name} is missing; keys that list it: {keys}, roles that list it: {roles}"),
+    };
+    Code::PermissionInUse
+        .problem()
+        .number("keys", total(|used| used.keys))
+        .number("roles", total(|used| used.roles))
+        .errors(uses.iter().map(error).collect())
 }
 
 impl From<Conflict> for Refusal {
@@ -238,6 +340,19 @@ impl From<Conflict> for Refusal {
             Conflict::WorkspaceLimitReached { limit } => {
                 Code::WorkspaceLimitReached.problem().number("limit", limit.into()).into()
             }
+            Conflict::AlreadyMember => Code::AlreadyMember.into(),
+            Conflict::PasswordIsSet => Code::PasswordIsSet.into(),
+            Conflict::LastOwner => Code::LastOwner.into(),
+            Conflict::NameInUse => Code::NameInUse.into(),
+            Conflict::RoleInUse { members, teams } => Code::RoleInUse
+                .problem()
+                .number("members", members.into())
+                .number("teams", teams.into())
+                .into(),
+            Conflict::EnvironmentInUse => Code::EnvironmentInUse.into(),
+            Conflict::BuiltIn => Code::BuiltIn.into(),
+            Conflict::OperatorOrganization => Code::OperatorOrganization.into(),
+            Conflict::TooMany { limit } => Code::TooMany.problem().number("limit", limit.into()).into(),
             Conflict::RotationInProgress => Code::RotationInProgress.into(),
             Conflict::KeyRevoked => Code::KeyIsRevoked.into(),
             Conflict::KeyExpired => Code::KeyHasExpired.into(),

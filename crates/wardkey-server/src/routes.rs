@@ -7,7 +7,7 @@ use poem::http::Method;
 use serde_json::Value;
 
 /// Paths outside the document: health, the document itself and its page.
-const FURTHER: &[&str] = &["/livez", "/readyz", "/openapi.json", "/docs"];
+const FURTHER: &[&str] = &["/livez", "/readyz", "/openapi.json", "/docs", "/login"];
 
 /// Every path with its methods.
 #[derive(Debug)]
@@ -48,8 +48,12 @@ impl Routes {
         Self { plain: plain.into_iter().map(|route| (route.template.clone(), route)).collect(), parametric }
     }
 
-    /// The route to which a path leads.
+    /// The route to which a path leads. One that is no text when it is decoded leads nowhere: the router behind would lose
+    /// the parameter.
     pub(crate) fn find(&self, path: &str) -> Option<&Route> {
+        if !is_text(path) {
+            return None;
+        }
         self.plain.get(path).or_else(|| self.parametric.iter().find(|route| route.leads(path)))
     }
 }
@@ -90,6 +94,33 @@ impl Route {
             }
         }
     }
+}
+
+/// Whether the path, percent-decoded (RFC 3986, section 2.1), is UTF-8.
+fn is_text(path: &str) -> bool {
+    if !path.contains('%') {
+        return true;
+    }
+    let hexadecimal = |digit: u8| (digit as char).to_digit(16).map(|digit| digit as u8);
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, after @ ..] = rest {
+        let escaped = match (first, after) {
+            (b'%', [high, low, ..]) => hexadecimal(*high).zip(hexadecimal(*low)),
+            _ => None,
+        };
+        match escaped {
+            Some((high, low)) => {
+                decoded.push(high << 4 | low);
+                rest = &after[2..];
+            }
+            None => {
+                decoded.push(*first);
+                rest = after;
+            }
+        }
+    }
+    str::from_utf8(&decoded).is_ok()
 }
 
 /// The method of a member of a path item, whose other members are no methods.
@@ -137,6 +168,12 @@ mod tests {
         for path in ["/", "", "/v1", "/v1/keys", "/v1/keys/", "/v1/keys/a/", "/v1/keys/a/b", "v1/keys/a", "*"]
         {
             assert_eq!(routes().find(path), None, "{path}");
+        }
+        for path in ["/v1/keys/%ff", "/v1/keys/a%FEb", "/v1/keys/%ED%A0%80", "/v1/keys/%C3"] {
+            assert_eq!(routes().find(path), None, "{path}");
+        }
+        for path in ["/v1/keys/%C3%A9", "/v1/keys/%00", "/v1/keys/%", "/v1/keys/%f", "/v1/keys/%zz"] {
+            assert!(routes().find(path).is_some(), "{path}");
         }
     }
 }

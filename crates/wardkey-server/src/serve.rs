@@ -18,7 +18,9 @@ use crate::config::{Config, Database, LogFormat};
 use crate::edge::Edge;
 use crate::first_run::{Beginning, Shown, Whereabouts};
 use crate::http::{self, Patience};
+use crate::passwords::Passwords;
 use crate::seal::Seal;
+use crate::sessions::Sessions;
 use crate::{api, health, openapi, private_file};
 
 /// How long a request may take.
@@ -50,10 +52,11 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         ),
         other => anyhow::Error::new(other).context("cannot set up the deployment"),
     })?;
-    let endpoint = endpoint(&wardkey, &seal, &config, clock);
+    let endpoint = endpoint(&wardkey, &seal, &config, clock, Arc::clone(&random));
+    // Before anybody is told that the server listens, and may tell it to stop.
+    let stop = stop_signal()?;
     announce(&config, &wardkey, address, first, &*random);
 
-    let stop = stop_signal()?;
     let pruning = tokio::spawn(prune(wardkey.clone()));
     http::serve(listener, Arc::new(endpoint), Patience::default(), stop).await;
     pruning.abort();
@@ -70,6 +73,7 @@ pub fn endpoint(
     seal: &Seal,
     config: &Config,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
 ) -> impl Endpoint<Output = Response> + 'static {
     let verifier = wardkey.verifier(&config.environment);
     let others = wardkey.clone();
@@ -80,6 +84,8 @@ pub fn endpoint(
     let app = api::App {
         wardkey: wardkey.clone(),
         environment: config.environment.clone(),
+        passwords: Passwords::new(Arc::clone(&random)),
+        sessions: Sessions::new(wardkey, seal, config.public_url.as_deref(), Arc::clone(&clock), random),
         cursors: api::cursor::CursorKey::from_seal(&seal.purpose_key("cursors")),
         base_url: config.public_url.clone().unwrap_or_default(),
     };

@@ -2,9 +2,7 @@
 
 use std::net::IpAddr;
 
-use wardkey_core::{AuditEventId, KeyId, PrincipalId, Timestamp, UserId};
-
-use crate::Key;
+use wardkey_core::{AuditEventId, KeyId, PrincipalId, ServiceAccountId, SessionId, Timestamp, UserId};
 
 /// Who acts, when, and under which ids: an argument of every write, and the head of its audit event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +33,70 @@ pub enum Actor {
         /// On whose behalf the key acts.
         principal: PrincipalId,
     },
+    /// A person who is logged in.
+    Session {
+        /// The session.
+        session: SessionId,
+        /// The person.
+        user: UserId,
+    },
+    /// A person without a credential, by a link that was made for them.
+    Link {
+        /// The person.
+        user: UserId,
+    },
     /// Someone on the database itself: the command line, or a program that embeds Wardkey.
     Local {
         /// Which command or program, for the audit log.
         why: String,
     },
+}
+
+impl Actor {
+    /// The key, of a program with one.
+    pub fn key(&self) -> Option<KeyId> {
+        match self {
+            Self::Key { key, .. } => Some(*key),
+            Self::Session { .. } | Self::Link { .. } | Self::Local { .. } => None,
+        }
+    }
+
+    /// The person: one who is logged in or has a link, or as whom a key acts.
+    pub fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Key { principal: PrincipalId::User(user), .. }
+            | Self::Session { user, .. }
+            | Self::Link { user } => Some(*user),
+            Self::Key { principal: PrincipalId::ServiceAccount(_), .. } | Self::Local { .. } => None,
+        }
+    }
+
+    /// The service account as which a key acts.
+    pub fn service_account(&self) -> Option<ServiceAccountId> {
+        match self {
+            Self::Key { principal: PrincipalId::ServiceAccount(account), .. } => Some(*account),
+            Self::Key { principal: PrincipalId::User(_), .. }
+            | Self::Session { .. }
+            | Self::Link { .. }
+            | Self::Local { .. } => None,
+        }
+    }
+
+    /// The session, of a person who is logged in.
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Session { session, .. } => Some(*session),
+            Self::Key { .. } | Self::Link { .. } | Self::Local { .. } => None,
+        }
+    }
+
+    /// Which command or program, of someone on the database itself.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Local { why } => Some(why),
+            Self::Key { .. } | Self::Session { .. } | Self::Link { .. } => None,
+        }
+    }
 }
 
 /// What makes a repeated call one call.
@@ -56,12 +113,20 @@ pub struct Idempotency {
 
 /// What a call with an [`Idempotency`] did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "made once a call, and in practice both variants hold a key")]
 pub enum Once<T> {
     /// It happened now.
     Done(T),
-    /// It had happened before and nothing was changed: the key that the first call issued or rotated, as it is now.
-    Replayed(Key),
+    /// It had happened before and nothing was changed: what the first call made, as it is now.
+    Replayed(T),
+}
+
+impl<T> Once<T> {
+    /// What was made, now or before.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Done(made) | Self::Replayed(made) => made,
+        }
+    }
 }
 
 /// A page of a list. Lists run from the newest id to the oldest.

@@ -26,6 +26,9 @@ pub(crate) async fn append_changes(
     at: Timestamp,
     subjects: &[Subject],
 ) -> Result<(), StorageError> {
+    if subjects.is_empty() {
+        return Ok(());
+    }
     if let Conn::Postgres(conn) = conn {
         diesel::sql_query("SELECT pg_notify('wardkey_changes', '')").execute(conn).await?;
     }

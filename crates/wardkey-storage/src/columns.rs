@@ -132,3 +132,15 @@ impl<T: DeserializeOwned> FromSql<Document, Sqlite> for Json<T> {
         Ok(Self(serde_json::from_str(&text)?))
     }
 }
+
+/// A text as the part of a pattern of `LIKE` that stands for itself; the escape is a backslash.
+pub(crate) fn escape_pattern(text: &str) -> String {
+    let mut pattern = String::new();
+    for char in text.chars() {
+        if matches!(char, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(char);
+    }
+    pattern
+}

@@ -1,8 +1,11 @@
 //! Customers: an organization's own customers, to which keys may be restricted.
 
+mod edit;
+
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, Insertable, JoinOnDsl as _,
-    NullableExpressionMethods as _, QueryDsl as _,
+    BoolExpressionMethods as _, EscapeExpressionMethods as _, ExpressionMethods as _, Insertable,
+    JoinOnDsl as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable,
+    Selectable, SelectableHelper as _, TextExpressionMethods as _,
 };
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
@@ -13,9 +16,11 @@ use crate::audit::{Done, record};
 use crate::columns::Stored;
 use crate::connection::{Conn, on};
 use crate::error::NotBootstrapped;
+use crate::idempotency::claim;
+use crate::keys::contains_pattern;
 use crate::organizations::lock_organization;
-use crate::schema::{change_counter, customers};
-use crate::{Act, Storage, StorageError};
+use crate::schema::{change_counter, customers, lower};
+use crate::{Act, Idempotency, Once, Page, Storage, StorageError};
 
 /// A customer of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,21 +52,48 @@ pub struct NewCustomer {
     pub external_id: Option<String>,
 }
 
+/// Everything of a customer that may be edited, as it shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerEdit {
+    /// What people call it.
+    pub name: String,
+    /// The id that the product's backend gives it.
+    pub external_id: Option<String>,
+}
+
+/// Which customers a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CustomerFilter {
+    /// Only those among these.
+    pub only: Option<Vec<CustomerId>>,
+    /// Only the one with this external id.
+    pub external_id: Option<String>,
+    /// Only those that have this text in their name, in any case.
+    pub search: Option<String>,
+}
+
 impl Storage {
     /// Creates a customer.
     ///
     /// # Errors
-    /// [`ExternalIdInUse`](crate::Conflict::ExternalIdInUse).
+    /// [`NotFound`](StorageError::NotFound) also if the call is a repetition and what it made has been deleted since.
+    /// Conflicts: [`ExternalIdInUse`](crate::Conflict::ExternalIdInUse),
+    /// [`IdempotencyMismatch`](crate::Conflict::IdempotencyMismatch).
     pub async fn create_customer(
         &self,
         act: &Act,
         organization: OrganizationId,
         new: NewCustomer,
-    ) -> Result<Customer, StorageError> {
+        idempotency: Option<Idempotency>,
+    ) -> Result<Once<Customer>, StorageError> {
         let act = act.clone();
         self.write(move |conn| {
             async move {
-                let locked = lock_organization(conn, organization, act.now).await?;
+                if let Some(first) = claim(conn, idempotency, new.id, act.now).await? {
+                    let first = load_customer_row(conn, organization, first).await?;
+                    return first.map(Once::Replayed).ok_or(StorageError::NotFound);
+                }
+                let locked = lock_organization(conn, organization, &act).await?;
                 let customer = insert_customer(conn, organization, new, locked.now).await?;
                 record(
                     conn,
@@ -71,12 +103,89 @@ impl Storage {
                         at: locked.now,
                         action: "customer.create",
                         target: customer.id.to_string(),
-                        details: json!({"name": customer.name, "external_id": customer.external_id}),
+                        details: json!({"after": customer.describe()}),
                         subjects: &[Subject::Organization(organization)],
                     },
                 )
                 .await?;
-                Ok(customer)
+                Ok(Once::Done(customer))
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// The customer of this organization that is meant, if there is one.
+    pub async fn find_customer(
+        &self,
+        organization: OrganizationId,
+        customer: &Reference<CustomerId>,
+    ) -> Result<Option<Customer>, StorageError> {
+        let found = self.find_customers(organization, std::slice::from_ref(customer)).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Those customers of this organization that are meant and exist, in no order; at most a thousand are asked for.
+    pub async fn find_customers(
+        &self,
+        organization: OrganizationId,
+        customers: &[Reference<CustomerId>],
+    ) -> Result<Vec<Customer>, StorageError> {
+        let (mut ids, mut external_ids) = (Vec::new(), Vec::new());
+        for customer in customers {
+            match customer {
+                Reference::Id(id) => ids.push(Stored(*id)),
+                Reference::External(id) => external_ids.push(id.clone()),
+            }
+        }
+        self.read(move |conn| {
+            async move {
+                let rows = on!(conn, c => customers::table
+                    .filter(customers::organization_id.eq(Stored(organization)))
+                    .filter(customers::id.eq_any(&ids).or(customers::external_id.eq_any(&external_ids)))
+                    .select(CustomerRow::as_select())
+                    .load(c))?;
+                Ok(rows.into_iter().map(Customer::from).collect())
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// A page of the organization's customers that pass the filter.
+    pub async fn list_customers(
+        &self,
+        organization: OrganizationId,
+        filter: &CustomerFilter,
+        page: Page<CustomerId>,
+    ) -> Result<Vec<Customer>, StorageError> {
+        let CustomerFilter { only, external_id, search } = filter.clone();
+        let only: Option<Vec<_>> = only.map(|ids| ids.into_iter().map(Stored).collect());
+        let pattern = search.as_deref().map(contains_pattern);
+        self.read(move |conn| {
+            async move {
+                let rows = on!(conn, c => {
+                    let mut query = customers::table
+                        .filter(customers::organization_id.eq(Stored(organization)))
+                        .order(customers::id.desc())
+                        .limit(page.limit.into())
+                        .select(CustomerRow::as_select())
+                        .into_boxed();
+                    if let Some(after) = page.after {
+                        query = query.filter(customers::id.lt(Stored(after)));
+                    }
+                    if let Some(only) = &only {
+                        query = query.filter(customers::id.eq_any(only));
+                    }
+                    if let Some(external_id) = &external_id {
+                        query = query.filter(customers::external_id.eq(external_id));
+                    }
+                    if let Some(pattern) = &pattern {
+                        query = query.filter(lower(customers::name).like(pattern).escape('\\'));
+                    }
+                    query.load(c)
+                })?;
+                Ok(rows.into_iter().map(Customer::from).collect())
             }
             .boxed()
         })
@@ -110,6 +219,28 @@ impl Storage {
     }
 }
 
+impl Customer {
+    /// What may be edited, as the audit log shows it.
+    fn describe(&self) -> serde_json::Value {
+        let Self { name, external_id, .. } = self;
+        json!({"name": name, "external_id": external_id})
+    }
+}
+
+/// The customer of this organization.
+async fn load_customer_row(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    customer: CustomerId,
+) -> Result<Option<Customer>, StorageError> {
+    let row = on!(conn, c => customers::table
+        .find((Stored(organization), Stored(customer)))
+        .select(CustomerRow::as_select())
+        .first(c))
+    .optional()?;
+    Ok(row.map(Customer::from))
+}
+
 /// A row for a new customer.
 pub(crate) async fn insert_customer(
     conn: &mut Conn,
@@ -131,7 +262,7 @@ pub(crate) async fn insert_customer(
     Ok(row.into())
 }
 
-#[derive(Insertable)]
+#[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = customers, treat_none_as_default_value = false)]
 struct CustomerRow {
     organization_id: Stored<OrganizationId>,
@@ -164,6 +295,9 @@ pub(crate) async fn has_customers(
     organization: OrganizationId,
     ids: &[CustomerId],
 ) -> Result<bool, StorageError> {
+    if ids.is_empty() {
+        return Ok(true);
+    }
     let wanted: Vec<_> = ids.iter().copied().map(Stored).collect();
     let found = on!(conn, c => customers::table
         .filter(customers::organization_id.eq(Stored(organization)))

@@ -6,7 +6,6 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 use wardkey_core::{
     At, Catalogue, Deployment, Environment, OrganizationId, OrganizationKind, ServiceAccountId, Subject,
-    Timestamp,
 };
 
 use crate::audit::{Done, record};
@@ -193,14 +192,37 @@ async fn insert_deployment(conn: &mut Conn, act: Act, new: Bootstrap) -> Result<
     .await
 }
 
+/// Takes the lock of the deployment's own row, for what is one in it and belongs to nobody.
+pub(crate) async fn lock_deployment(conn: &mut Conn) -> Result<(), StorageError> {
+    let locked = on!(conn, c => diesel::update(deployment::table)
+        .set(deployment::id.eq(deployment::id))
+        .execute(c))?;
+    if locked == 0 { Err(NotBootstrapped.into()) } else { Ok(()) }
+}
+
 /// Takes the lock of the organization in which deployment-wide writes are audited.
 pub(crate) async fn lock_operator_organization(
     conn: &mut Conn,
-    now: Timestamp,
+    act: &Act,
 ) -> Result<LockedOrganization, StorageError> {
+    let operator = find_operator_organization(conn).await?;
+    lock_organization(conn, operator, act).await
+}
+
+/// The organization whose people run the deployment.
+pub(crate) async fn find_operator_organization(conn: &mut Conn) -> Result<OrganizationId, StorageError> {
     let operator = on!(conn, c => deployment::table
         .select(deployment::operator_organization_id)
         .first::<Stored<OrganizationId>>(c))
     .optional()?;
-    lock_organization(conn, operator.ok_or(NotBootstrapped)?.0, now).await
+    Ok(operator.ok_or(NotBootstrapped)?.0)
+}
+
+/// The service account without which nobody on the database could issue an operator key.
+pub(crate) async fn operator_service_account(conn: &mut Conn) -> Result<ServiceAccountId, StorageError> {
+    let account = on!(conn, c => deployment::table
+        .select(deployment::operator_service_account_id)
+        .first::<Stored<ServiceAccountId>>(c))
+    .optional()?;
+    Ok(account.ok_or(NotBootstrapped)?.0)
 }

@@ -3,6 +3,8 @@
 use diesel::result::DatabaseErrorKind;
 use wardkey_core::StoreError;
 
+use crate::PermissionUse;
+
 /// Why a read or a write did not happen.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -23,6 +25,9 @@ pub enum StorageError {
     /// The state of things does not allow it.
     #[error(transparent)]
     Conflict(Conflict),
+    /// Keys or roles list permissions that would be gone.
+    #[error("keys or roles list {} permissions that would be gone", .0.len())]
+    PermissionsInUse(Vec<PermissionUse>),
 }
 
 /// What stands in the way of a write.
@@ -67,6 +72,41 @@ pub enum Conflict {
     /// Another object of this kind has this external id.
     #[error("the external id is in use")]
     ExternalIdInUse,
+    /// The user is a member already.
+    #[error("the user is a member already")]
+    AlreadyMember,
+    /// The link leads to logging in only: the person has a password, or is not one organization's alone.
+    #[error("the link leads to logging in only")]
+    PasswordIsSet,
+    /// The organization would be left without an owner.
+    #[error("the organization would be left without an owner")]
+    LastOwner,
+    /// Another object of this kind has this name.
+    #[error("the name is in use")]
+    NameInUse,
+    /// Members or teams hold the role.
+    #[error("{members} members and {teams} teams hold the role")]
+    RoleInUse {
+        /// How many members hold it directly.
+        members: u32,
+        /// How many teams hold it.
+        teams: u32,
+    },
+    /// Keys of the environment exist.
+    #[error("keys of the environment exist")]
+    EnvironmentInUse,
+    /// It is one of those that every deployment has.
+    #[error("it is built in")]
+    BuiltIn,
+    /// The operator organization can be neither suspended nor deleted.
+    #[error("the operator organization can be neither suspended nor deleted")]
+    OperatorOrganization,
+    /// The organization has as many of these as it may.
+    #[error("there are {limit} already, and no more are possible")]
+    TooMany {
+        /// How many are possible.
+        limit: u32,
+    },
     /// The deployment exists already.
     #[error("the deployment is bootstrapped already")]
     AlreadyBootstrapped,
@@ -104,6 +144,9 @@ impl From<diesel::result::Error> for StorageError {
                 ("digest", Conflict::DigestInUse),
                 ("folded_email", Conflict::EmailInUse),
                 ("external_id", Conflict::ExternalIdInUse),
+                ("roles_name", Conflict::NameInUse),
+                ("roles.name", Conflict::NameInUse),
+                ("environments", Conflict::NameInUse),
             ];
             if let Some((_, conflict)) = conflicts.into_iter().find(|(column, _)| violated.contains(column)) {
                 return conflict.into();

@@ -1,5 +1,6 @@
 //! Keys: what is issued, governed and revoked. Their secrets are in here only as digests.
 
+mod describe;
 mod edit;
 mod issue;
 mod list;
@@ -9,12 +10,13 @@ mod state;
 
 use wardkey_core::{
     Access, CustomerId, Digest, EnvironmentName, Hint, IpNetwork, KeyId, KeyState, KeyStatus, Level,
-    OrganizationId, PermissionName, PrincipalId, SecretId, Timestamp, WorkspaceId,
+    OrganizationId, PermissionName, PrincipalId, SecretId, Timestamp, UserId, WorkspaceId,
 };
 
 pub(crate) use issue::insert_key;
-pub(crate) use row::{RecordRow, read_access, read_list, read_principal};
-pub(crate) use state::revoke_keys_of_user;
+pub(crate) use list::contains_pattern;
+pub(crate) use row::{RecordRow, read_access, read_list, read_principal, write_list};
+pub(crate) use state::{revoke_keys_of_organization, revoke_keys_of_service_account, revoke_keys_of_user};
 
 /// A key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +69,8 @@ pub struct Key {
 pub enum Creator {
     /// By a program with this key.
     Key(KeyId),
+    /// By a person who was logged in.
+    User(UserId),
     /// By someone on the database itself.
     Local,
 }

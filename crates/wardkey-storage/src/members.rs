@@ -1,158 +1,241 @@
-//! Members: which users act in an organization, and in which roles.
+//! Members: which users act in an organization, and in which roles. What an organization may know of its members is
+//! apart from what the deployment knows of users.
 
+mod add;
+mod edit;
+
+use std::collections::HashMap;
+
+use diesel::dsl::exists;
 use diesel::{
-    ExpressionMethods as _, JoinOnDsl as _, OptionalExtension as _, QueryDsl as _, SelectableHelper as _,
+    BoolExpressionMethods as _, EscapeExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _,
+    OptionalExtension as _, QueryDsl as _, SelectableHelper as _, TextExpressionMethods as _,
 };
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
-use serde_json::json;
-use wardkey_core::{OrganizationId, Role, RoleGrant, Subject, UserId, WorkspaceId};
+use serde_json::{Value, json};
+use wardkey_core::{OrganizationId, RoleGrant, Timestamp, UserId};
 
-use crate::audit::{Done, record};
+use crate::audit::describe_ids;
 use crate::columns::Stored;
 use crate::connection::{Conn, on};
-use crate::error::Corrupt;
-use crate::keys::revoke_keys_of_user;
-use crate::organizations::lock_organization;
-use crate::schema::{grants, members, users};
-use crate::users::{UserRow, lock_user};
-use crate::{Act, Storage, StorageError, User};
+use crate::grants::{
+    count_owners, describe_grants, keep_an_owner, load_grants_of_members, load_held_roles,
+    load_member_grants, write_grant,
+};
+use crate::keys::{contains_pattern, revoke_keys_of_user};
+use crate::organizations::LockedOrganization;
+use crate::schema::{links, lower, member_grants, members, users};
+use crate::users::UserRow;
+use crate::{Grant, NewLink, Page, RoleRef, Storage, StorageError, User};
 
 /// A user as a member of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// The user.
     pub user: User,
-    /// The roles that the user holds directly.
-    pub grants: Vec<RoleGrant>,
+    /// What the organization calls the person.
+    pub name: String,
+    /// The roles that were given to the person directly.
+    pub grants: Vec<Grant>,
+    /// What the person holds, directly and through teams.
+    pub held: Vec<RoleGrant>,
+    /// Moves with each edit of name or grants.
+    pub version: i64,
+    /// When the person became a member.
+    pub created_at: Timestamp,
+    /// When name or grants were last edited.
+    pub updated_at: Timestamp,
 }
 
-macro_rules! grants_of {
-    ($organization:expr, $user:expr) => {
-        grants::table
-            .filter(grants::organization_id.eq(Stored($organization)))
-            .filter(grants::user_id.eq(Stored($user)))
-    };
+/// What an organization may know of a member. Nothing in it tells whether the person was known to the deployment before,
+/// or what others call them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The user; such an id is random.
+    pub user: UserId,
+    /// The address by which the person is known, in lower case: how the person first wrote it would tell.
+    pub email: String,
+    /// What the organization calls the person.
+    pub name: String,
+    /// The roles that were given to the person directly.
+    pub grants: Vec<Grant>,
+    /// Moves with each edit of name or grants.
+    pub version: i64,
+    /// When the person became a member.
+    pub created_at: Timestamp,
+    /// When name or grants were last edited.
+    pub updated_at: Timestamp,
+}
+
+impl From<Member> for Membership {
+    fn from(member: Member) -> Self {
+        let Member { user, name, grants, held: _, version, created_at, updated_at } = member;
+        let email = Storage::fold_email(&user.email);
+        Self { user: user.id, email, name, grants, version, created_at, updated_at }
+    }
+}
+
+/// Somebody to be made a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMember {
+    /// The id of the user, should there be none with this address: minted by the caller.
+    pub user: UserId,
+    /// The address by which the person is known.
+    pub email: String,
+    /// What the organization calls the person.
+    pub name: String,
+    /// The roles that are given to the person directly.
+    pub grants: Vec<Grant>,
+    /// Leads the person to their first password.
+    pub link: NewLink,
+}
+
+/// What of a member may be edited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberEdit {
+    /// What the organization calls the person.
+    pub name: String,
+    /// The roles that are given to the person directly.
+    pub grants: Vec<Grant>,
+}
+
+/// Which members are listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemberFilter {
+    /// Only those who were given this role directly, wherever.
+    pub role: Option<RoleRef>,
+    /// Only those with this text in name or address, in any case.
+    pub search: Option<String>,
 }
 
 impl Storage {
-    /// Makes a user a member with exactly these direct grants, or replaces the grants of one who is.
-    ///
-    /// # Errors
-    /// [`NotFound`](StorageError::NotFound) if the organization, the user or the workspace of a grant does not
-    /// exist. [`Unavailable`](StorageError::Unavailable) for a custom role: only built-in ones are kept.
-    pub async fn set_member(
-        &self,
-        act: &Act,
-        organization: OrganizationId,
-        user: UserId,
-        grants: Vec<RoleGrant>,
-    ) -> Result<(), StorageError> {
-        let act = act.clone();
-        self.write(move |conn| {
-            async move {
-                lock_user(conn, user).await?;
-                let locked = lock_organization(conn, organization, act.now).await?;
-                let is_member = is_member(conn, organization, user).await?;
-                if is_member && load_grants(conn, organization, user).await? == grants {
-                    return Ok(());
-                }
-                if !is_member {
-                    on!(conn, c => diesel::insert_into(members::table)
-                        .values((
-                            members::organization_id.eq(Stored(organization)),
-                            members::user_id.eq(Stored(user)),
-                            members::created_at.eq(Stored(locked.now)),
-                        ))
-                        .execute(c))?;
-                }
-                on!(conn, c => diesel::delete(grants_of!(organization, user)).execute(c))?;
-                for (position, grant) in (0i32..).zip(&grants) {
-                    insert_grant(conn, organization, user, position, grant).await?;
-                }
-                record(
-                    conn,
-                    &act,
-                    Done {
-                        organization,
-                        at: locked.now,
-                        action: "member.set",
-                        target: user.to_string(),
-                        details: json!({"grants": grants.iter().map(describe_grant).collect::<Vec<_>>()}),
-                        subjects: &[Subject::Organization(organization)],
-                    },
-                )
-                .await
-            }
-            .boxed()
-        })
-        .await
-    }
-
-    /// Ends a membership and revokes that person's keys in the organization.
-    ///
-    /// # Errors
-    /// [`NotFound`](StorageError::NotFound) if the user is no member.
-    pub async fn remove_member(
-        &self,
-        act: &Act,
-        organization: OrganizationId,
-        user: UserId,
-    ) -> Result<(), StorageError> {
-        let act = act.clone();
-        self.write(move |conn| {
-            async move {
-                lock_user(conn, user).await?;
-                let locked = lock_organization(conn, organization, act.now).await?;
-                if !is_member(conn, organization, user).await? {
-                    return Err(StorageError::NotFound);
-                }
-                let revoked = revoke_keys_of_user(conn, organization, user, locked.now).await?;
-                // The grants go with the row.
-                on!(conn, c => diesel::delete(members::table.find((Stored(organization), Stored(user)))).execute(c))?;
-                record(
-                    conn,
-                    &act,
-                    Done {
-                        organization,
-                        at: locked.now,
-                        action: "member.remove",
-                        target: user.to_string(),
-                        details: json!({"revoked_keys": revoked.iter().map(ToString::to_string).collect::<Vec<_>>()}),
-                        subjects: &[Subject::Organization(organization)],
-                    },
-                )
-                .await
-            }
-            .boxed()
-        })
-        .await
-    }
-
-    /// The member with its direct grants, if the user is one.
+    /// The member, if the user is one.
     pub async fn find_member(
         &self,
         organization: OrganizationId,
         user: UserId,
     ) -> Result<Option<Member>, StorageError> {
+        self.read_snapshot(move |conn| load_member(conn, organization, user).boxed()).await
+    }
+
+    /// A page of the organization's members who pass the filter. Users' ids are random, so that the order tells nothing.
+    pub async fn list_members(
+        &self,
+        organization: OrganizationId,
+        filter: &MemberFilter,
+        page: Page<UserId>,
+    ) -> Result<Vec<Membership>, StorageError> {
+        let MemberFilter { role, search } = filter.clone();
+        let pattern = search.as_deref().map(contains_pattern);
         self.read_snapshot(move |conn| {
             async move {
-                let row = on!(conn, c => members::table
-                    .inner_join(users::table.on(users::id.eq(members::user_id)))
-                    .filter(members::organization_id.eq(Stored(organization)))
-                    .filter(members::user_id.eq(Stored(user)))
-                    .select(UserRow::as_select())
-                    .first(c))
-                .optional()?;
-                let Some(row) = row else { return Ok(None) };
-                let grants = load_grants(conn, organization, user).await?;
-                Ok(Some(Member { user: row.try_into()?, grants }))
+                let rows = on!(conn, c => {
+                    let mut query = members::table
+                        .inner_join(users::table.on(users::id.eq(members::user_id)))
+                        .filter(members::organization_id.eq(Stored(organization)))
+                        .order(members::user_id.desc())
+                        .limit(page.limit.into())
+                        .select((
+                            (members::user_id, users::folded_email),
+                            (members::name, members::version, members::created_at, members::updated_at),
+                        ))
+                        .into_boxed();
+                    if let Some(after) = page.after {
+                        query = query.filter(members::user_id.lt(Stored(after)));
+                    }
+                    if let Some(role) = role {
+                        let (_, built_in, custom) = write_grant(&Grant { workspace: None, role });
+                        let given = member_grants::table
+                            .filter(member_grants::organization_id.eq(members::organization_id))
+                            .filter(member_grants::user_id.eq(members::user_id))
+                            .filter(member_grants::role.eq(built_in).or(member_grants::role_id.eq(custom)));
+                        query = query.filter(exists(given));
+                    }
+                    if let Some(pattern) = &pattern {
+                        let named = lower(members::name).like(pattern).escape('\\');
+                        query = query.filter(named.or(users::folded_email.like(pattern).escape('\\')));
+                    }
+                    query.load::<((Stored<UserId>, String), MemberRow)>(c)
+                })?;
+                let ids: Vec<_> = rows.iter().map(|((user, _), _)| *user).collect();
+                let mut grants: HashMap<UserId, Vec<Grant>> = HashMap::new();
+                for (user, grant) in load_grants_of_members(conn, organization, &ids).await? {
+                    grants.entry(user).or_default().push(grant);
+                }
+                let with_grants = |((user, email), row): ((Stored<UserId>, String), MemberRow)| {
+                    let (name, version, created_at, updated_at) = row;
+                    Membership {
+                        user: user.0,
+                        email,
+                        name,
+                        grants: grants.remove(&user.0).unwrap_or_default(),
+                        version,
+                        created_at: created_at.0,
+                        updated_at: updated_at.0,
+                    }
+                };
+                Ok(rows.into_iter().map(with_grants).collect())
             }
             .boxed()
         })
         .await
     }
 }
+
+async fn load_member(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    user: UserId,
+) -> Result<Option<Member>, StorageError> {
+    let row = on!(conn, c => members::table
+        .inner_join(users::table.on(users::id.eq(members::user_id)))
+        .filter(members::organization_id.eq(Stored(organization)))
+        .filter(members::user_id.eq(Stored(user)))
+        .select((
+            UserRow::as_select(),
+            (members::name, members::version, members::created_at, members::updated_at),
+        ))
+        .first::<(UserRow, MemberRow)>(c))
+    .optional()?;
+    let Some((person, (name, version, created_at, updated_at))) = row else { return Ok(None) };
+    Ok(Some(Member {
+        user: person.try_into()?,
+        name,
+        grants: load_member_grants(conn, organization, user).await?,
+        held: load_held_roles(conn, organization, user).await?,
+        version,
+        created_at: created_at.0,
+        updated_at: updated_at.0,
+    }))
+}
+
+/// Takes a member out of an organization whose lock is held, revokes the person's keys there, and says for the audit log
+/// what was.
+///
+/// # Errors
+/// [`LastOwner`](crate::Conflict::LastOwner).
+pub(crate) async fn end_membership(
+    conn: &mut Conn,
+    locked: &LockedOrganization,
+    user: UserId,
+) -> Result<Value, StorageError> {
+    let organization = locked.organization.id;
+    let grants = load_member_grants(conn, organization, user).await?;
+    let owners = count_owners(conn, organization).await?;
+    let revoked = revoke_keys_of_user(conn, organization, user, locked.now).await?;
+    // Grants and places in teams go with the row.
+    on!(conn, c => diesel::delete(members::table.find((Stored(organization), Stored(user)))).execute(c))?;
+    keep_an_owner(conn, organization, owners).await?;
+    on!(conn, c => diesel::delete(links::table
+        .filter(links::organization_id.eq(Stored(organization)))
+        .filter(links::user_id.eq(Stored(user))))
+        .execute(c))?;
+    Ok(json!({"before": {"grants": describe_grants(&grants)}, "revoked_keys": describe_ids(&revoked)}))
+}
+
+/// What a membership says besides who it is.
+type MemberRow = (String, i64, Stored<Timestamp>, Stored<Timestamp>);
 
 /// Whether the user is a member.
 pub(crate) async fn is_member(
@@ -166,53 +249,4 @@ pub(crate) async fn is_member(
         .count()
         .get_result::<i64>(c))?;
     Ok(count > 0)
-}
-
-/// The roles that a user holds directly, in the order in which they were given.
-pub(crate) async fn load_grants(
-    conn: &mut Conn,
-    organization: OrganizationId,
-    user: UserId,
-) -> Result<Vec<RoleGrant>, StorageError> {
-    let rows = on!(conn, c => grants_of!(organization, user)
-        .order(grants::position)
-        .select((grants::workspace_id, grants::role))
-        .load::<(Option<Stored<WorkspaceId>>, String)>(c))?;
-    let read = |(workspace, role): (Option<Stored<WorkspaceId>>, String)| {
-        let role = role.parse().map_err(|_| Corrupt("grants.role"))?;
-        Ok(RoleGrant { workspace: workspace.map(|id| id.0), role: Role::BuiltIn(role) })
-    };
-    Ok(rows.into_iter().map(read).collect::<Result<_, Corrupt>>()?)
-}
-
-async fn insert_grant(
-    conn: &mut Conn,
-    organization: OrganizationId,
-    user: UserId,
-    position: i32,
-    grant: &RoleGrant,
-) -> Result<(), StorageError> {
-    let RoleGrant { workspace, role } = grant;
-    let Role::BuiltIn(role) = role else {
-        return Err(StorageError::unavailable("a custom role cannot be kept"));
-    };
-    on!(conn, c => diesel::insert_into(grants::table)
-        .values((
-            grants::organization_id.eq(Stored(organization)),
-            grants::user_id.eq(Stored(user)),
-            grants::position.eq(position),
-            grants::workspace_id.eq(workspace.map(Stored)),
-            grants::role.eq(role.as_str()),
-        ))
-        .execute(c))
-    .map_err(StorageError::of_reference)?;
-    Ok(())
-}
-
-fn describe_grant(grant: &RoleGrant) -> serde_json::Value {
-    let role = match &grant.role {
-        Role::BuiltIn(role) => role.as_str(),
-        Role::Custom(_) => "custom",
-    };
-    json!({"role": role, "workspace": grant.workspace.map(|workspace| workspace.to_string())})
 }

@@ -1,22 +1,28 @@
 //! Organizations: the tenants, and the one that runs the deployment.
 
-use diesel::dsl::case_when;
+mod edit;
+mod lock;
+
 use diesel::{
-    ExpressionMethods as _, Insertable, IntoSql as _, OptionalExtension as _, QueryDsl as _, Queryable,
-    Selectable, SelectableHelper as _,
+    EscapeExpressionMethods as _, ExpressionMethods as _, Insertable, JoinOnDsl as _, QueryDsl as _,
+    Queryable, Selectable, SelectableHelper as _, TextExpressionMethods as _,
 };
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use serde_json::json;
-use wardkey_core::{OrganizationId, OrganizationKind, Reference, Standing, Subject, Timestamp};
+use wardkey_core::{OrganizationId, OrganizationKind, Reference, Standing, Subject, Timestamp, UserId};
 
+use self::lock::check_actor;
+pub(crate) use self::lock::{LockedOrganization, lock_organization};
 use crate::audit::{Done, record};
-use crate::columns::{Stored, UtcTime};
+use crate::columns::Stored;
 use crate::connection::{Conn, on};
 use crate::error::Corrupt;
-use crate::schema::organizations;
+use crate::idempotency::claim;
+use crate::keys::contains_pattern;
+use crate::schema::{lower, members, organizations};
 use crate::words::{read_kind, read_standing, write_kind, write_standing};
-use crate::{Act, Page, Storage, StorageError};
+use crate::{Act, Idempotency, Once, Page, Storage, StorageError};
 
 /// How many keys an organization may have unless another number is set.
 pub const DEFAULT_KEY_LIMIT: u32 = 10;
@@ -53,21 +59,42 @@ pub struct NewOrganization {
     pub name: String,
     /// The id that the product's backend gives it.
     pub external_id: Option<String>,
+    /// How many active and disabled keys it may have; `None` is the [usual number](DEFAULT_KEY_LIMIT).
+    pub key_limit: Option<u32>,
+}
+
+/// Which organizations a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrganizationFilter {
+    /// Only the one with this external id.
+    pub external_id: Option<String>,
+    /// Only those whose keys work, or only those whose keys do not.
+    pub state: Option<Standing>,
+    /// Only those that have this text in their name, in any case.
+    pub search: Option<String>,
 }
 
 impl Storage {
     /// Creates a tenant.
     ///
     /// # Errors
-    /// [`ExternalIdInUse`](crate::Conflict::ExternalIdInUse).
+    /// [`NotFound`](StorageError::NotFound) if whoever acts may not any more, or if the call is a repetition and what
+    /// it made has been deleted since. Conflicts: [`ExternalIdInUse`](crate::Conflict::ExternalIdInUse),
+    /// [`IdempotencyMismatch`](crate::Conflict::IdempotencyMismatch).
     pub async fn create_organization(
         &self,
         act: &Act,
         new: NewOrganization,
-    ) -> Result<Organization, StorageError> {
+        idempotency: Option<Idempotency>,
+    ) -> Result<Once<Organization>, StorageError> {
         let act = act.clone();
         self.write(move |conn| {
             async move {
+                if let Some(first) = claim(conn, idempotency, new.id, act.now).await? {
+                    let first = load_organization(conn, &Reference::Id(first)).await?;
+                    return first.map(Once::Replayed).ok_or(StorageError::NotFound);
+                }
+                check_actor(conn, &act.actor, act.now).await?;
                 let organization = insert_organization(conn, new, OrganizationKind::Tenant, act.now).await?;
                 record(
                     conn,
@@ -77,12 +104,16 @@ impl Storage {
                         at: act.now,
                         action: "organization.create",
                         target: organization.id.to_string(),
-                        details: json!({"name": organization.name, "external_id": organization.external_id}),
+                        details: json!({"after": {
+                            "name": organization.name,
+                            "external_id": organization.external_id,
+                            "key_limit": organization.key_limit,
+                        }}),
                         subjects: &[Subject::Organization(organization.id)],
                     },
                 )
                 .await?;
-                Ok(organization)
+                Ok(Once::Done(organization))
             }
             .boxed()
         })
@@ -95,32 +126,63 @@ impl Storage {
         organization: &Reference<OrganizationId>,
     ) -> Result<Option<Organization>, StorageError> {
         let organization = organization.clone();
+        self.read(move |conn| async move { load_organization(conn, &organization).await }.boxed()).await
+    }
+
+    /// A page of all organizations that pass the filter.
+    pub async fn list_organizations(
+        &self,
+        filter: &OrganizationFilter,
+        page: Page<OrganizationId>,
+    ) -> Result<Vec<Organization>, StorageError> {
+        let OrganizationFilter { external_id, state, search } = filter.clone();
+        let pattern = search.as_deref().map(contains_pattern);
         self.read(move |conn| {
             async move {
                 let rows = on!(conn, c => {
-                    let query = organizations::table.select(OrganizationRow::as_select()).into_boxed();
-                    match &organization {
-                        Reference::Id(id) => query.filter(organizations::id.eq(Stored(*id))),
-                        Reference::External(id) => query.filter(organizations::external_id.eq(id)),
+                    let mut query = organizations::table
+                        .filter(organizations::deleted_at.is_null())
+                        .order(organizations::id.desc())
+                        .limit(page.limit.into())
+                        .select(OrganizationRow::as_select())
+                        .into_boxed();
+                    if let Some(after) = page.after {
+                        query = query.filter(organizations::id.lt(Stored(after)));
                     }
-                    .load(c)
+                    if let Some(external_id) = &external_id {
+                        query = query.filter(organizations::external_id.eq(external_id));
+                    }
+                    if let Some(state) = state {
+                        query = query.filter(organizations::state.eq(write_standing(state)));
+                    }
+                    if let Some(pattern) = &pattern {
+                        query = query.filter(lower(organizations::name).like(pattern).escape('\\'));
+                    }
+                    query.load(c)
                 })?;
-                Ok(rows.into_iter().next().map(Organization::try_from).transpose()?)
+                Ok(rows.into_iter().map(Organization::try_from).collect::<Result<_, Corrupt>>()?)
             }
             .boxed()
         })
         .await
     }
 
-    /// A page of all organizations.
-    pub async fn list_organizations(
+    /// A page of the organizations of these kinds of which the user is a member.
+    pub async fn list_organizations_of(
         &self,
+        user: UserId,
+        kinds: &[OrganizationKind],
         page: Page<OrganizationId>,
     ) -> Result<Vec<Organization>, StorageError> {
+        let kinds: Vec<_> = kinds.iter().copied().map(write_kind).collect();
         self.read(move |conn| {
             async move {
                 let rows = on!(conn, c => {
                     let mut query = organizations::table
+                        .inner_join(members::table.on(members::organization_id.eq(organizations::id)))
+                        .filter(members::user_id.eq(Stored(user)))
+                        .filter(organizations::deleted_at.is_null())
+                        .filter(organizations::kind.eq_any(&kinds))
                         .order(organizations::id.desc())
                         .limit(page.limit.into())
                         .select(OrganizationRow::as_select())
@@ -136,115 +198,25 @@ impl Storage {
         })
         .await
     }
-
-    /// Suspends an organization, or lets it work again. Its keys stay as they are.
-    pub async fn set_organization_state(
-        &self,
-        act: &Act,
-        organization: OrganizationId,
-        state: Standing,
-    ) -> Result<Organization, StorageError> {
-        let act = act.clone();
-        self.write(move |conn| {
-            async move {
-                let locked = lock_organization(conn, organization, act.now).await?;
-                if locked.organization.state == state {
-                    return Ok(locked.organization);
-                }
-                let row = on!(conn, c => diesel::update(organizations::table.find(Stored(organization)))
-                    .set((organizations::state.eq(write_standing(state)), organizations::updated_at.eq(Stored(locked.now))))
-                    .returning(OrganizationRow::as_returning())
-                    .get_result(c))?;
-                record(
-                    conn,
-                    &act,
-                    Done {
-                        organization,
-                        at: locked.now,
-                        action: "organization.set_state",
-                        target: organization.to_string(),
-                        details: json!({"state": write_standing(state)}),
-                        subjects: &[Subject::Organization(organization)],
-                    },
-                )
-                .await?;
-                Ok(row.try_into()?)
-            }
-            .boxed()
-        })
-        .await
-    }
-
-    /// Sets how many keys an organization may have; `None` is the [usual number](DEFAULT_KEY_LIMIT). A lower one
-    /// revokes nothing: it refuses new keys until there are fewer.
-    pub async fn set_key_limit(
-        &self,
-        act: &Act,
-        organization: OrganizationId,
-        limit: Option<u32>,
-    ) -> Result<Organization, StorageError> {
-        let act = act.clone();
-        self.write(move |conn| {
-            async move {
-                let locked = lock_organization(conn, organization, act.now).await?;
-                if locked.key_limit_override == limit {
-                    return Ok(locked.organization);
-                }
-                let row = on!(conn, c => diesel::update(organizations::table.find(Stored(organization)))
-                    .set((
-                        organizations::key_limit.eq(limit.map(i64::from)),
-                        organizations::version.eq(organizations::version + 1),
-                        organizations::updated_at.eq(Stored(locked.now)),
-                    ))
-                    .returning(OrganizationRow::as_returning())
-                    .get_result(c))?;
-                record(
-                    conn,
-                    &act,
-                    Done {
-                        organization,
-                        at: locked.now,
-                        action: "organization.set_key_limit",
-                        target: organization.to_string(),
-                        details: json!({"key_limit": limit}),
-                        subjects: &[Subject::Organization(organization)],
-                    },
-                )
-                .await?;
-                Ok(row.try_into()?)
-            }
-            .boxed()
-        })
-        .await
-    }
 }
 
-/// An organization whose row this transaction holds.
-pub(crate) struct LockedOrganization {
-    /// When the transaction happens: never before what was decided under an earlier lock.
-    pub(crate) now: Timestamp,
-    pub(crate) organization: Organization,
-    key_limit_override: Option<u32>,
-}
-
-/// Takes the organization's lock, which every write to it holds to its end, and the time, which does not step back.
-pub(crate) async fn lock_organization(
+/// The organization that is meant, if there is one that is not deleted.
+async fn load_organization(
     conn: &mut Conn,
-    organization: OrganizationId,
-    now: Timestamp,
-) -> Result<LockedOrganization, StorageError> {
-    let later = case_when(organizations::decided_at.lt(Stored(now)), Stored(now).into_sql::<UtcTime>())
-        .otherwise(organizations::decided_at);
-    let row = on!(conn, c => diesel::update(organizations::table.find(Stored(organization)))
-        .set(organizations::decided_at.eq(later))
-        .returning(OrganizationRow::as_returning())
-        .get_result(c))
-    .optional()?
-    .ok_or(StorageError::NotFound)?;
-    let now = row.decided_at.0;
-    let key_limit_override =
-        row.key_limit.map(u32::try_from).transpose().map_err(|_| Corrupt("organizations.key_limit"))?;
-    Ok(LockedOrganization { now, organization: row.try_into()?, key_limit_override })
+    organization: &Reference<OrganizationId>,
+) -> Result<Option<Organization>, StorageError> {
+    let rows = on!(conn, c => {
+        let query = organizations::table
+            .filter(organizations::deleted_at.is_null())
+            .select(OrganizationRow::as_select())
+            .into_boxed();
+        match organization {
+            Reference::Id(id) => query.filter(organizations::id.eq(Stored(*id))),
+            Reference::External(id) => query.filter(organizations::external_id.eq(id)),
+        }
+        .load(c)
+    })?;
+    Ok(rows.into_iter().next().map(Organization::try_from).transpose()?)
 }
 
 /// A row for a new organization.
@@ -254,14 +226,14 @@ pub(crate) async fn insert_organization(
     kind: OrganizationKind,
     now: Timestamp,
 ) -> Result<Organization, StorageError> {
-    let NewOrganization { id, name, external_id } = new;
+    let NewOrganization { id, name, external_id, key_limit } = new;
     let row = OrganizationRow {
         id: Stored(id),
         kind: write_kind(kind).to_owned(),
         name,
         external_id,
         state: write_standing(Standing::Active).to_owned(),
-        key_limit: None,
+        key_limit: key_limit.map(i64::from),
         decided_at: Stored(now),
         version: 1,
         created_at: Stored(now),

@@ -1,6 +1,6 @@
 //! The tables, once for both databases; `migrations/` holds what they are made of.
 
-use diesel::sql_types::Text;
+use diesel::sql_types::{Nullable, Text};
 
 macro_rules! tables {
     ($($name:ident ($($key:ident),+) { $($column:ident -> $type:ty,)+ })+) => {
@@ -22,12 +22,14 @@ tables! {
         operator_organization_id -> SixteenBytes,
         operator_service_account_id -> SixteenBytes,
         bootstrapped_at -> UtcTime,
+        catalogue_version -> BigInt,
     }
 
     environments (name) {
         name -> Text,
         tag -> Text,
         position -> Integer,
+        version -> BigInt,
     }
 
     permissions (name) {
@@ -49,6 +51,7 @@ tables! {
         version -> BigInt,
         created_at -> UtcTime,
         updated_at -> UtcTime,
+        deleted_at -> Nullable<UtcTime>,
     }
 
     workspaces (organization_id, id) {
@@ -59,6 +62,7 @@ tables! {
         version -> BigInt,
         created_at -> UtcTime,
         updated_at -> UtcTime,
+        ip_allowlist -> Nullable<Document>,
     }
 
     customers (organization_id, id) {
@@ -80,6 +84,7 @@ tables! {
         version -> BigInt,
         created_at -> UtcTime,
         updated_at -> UtcTime,
+        deleted_at -> Nullable<UtcTime>,
     }
 
     users (id) {
@@ -92,20 +97,115 @@ tables! {
         version -> BigInt,
         created_at -> UtcTime,
         updated_at -> UtcTime,
+        deleted_at -> Nullable<UtcTime>,
     }
 
     members (organization_id, user_id) {
         organization_id -> SixteenBytes,
         user_id -> SixteenBytes,
         created_at -> UtcTime,
+        name -> Text,
+        version -> BigInt,
+        updated_at -> UtcTime,
     }
 
-    grants (organization_id, user_id, position) {
+    member_grants (organization_id, user_id, position) {
         organization_id -> SixteenBytes,
         user_id -> SixteenBytes,
         position -> Integer,
         workspace_id -> Nullable<SixteenBytes>,
-        role -> Text,
+        role -> Nullable<Text>,
+        role_id -> Nullable<SixteenBytes>,
+    }
+
+    roles (organization_id, id) {
+        organization_id -> SixteenBytes,
+        id -> SixteenBytes,
+        name -> Text,
+        description -> Nullable<Text>,
+        permissions -> Document,
+        version -> BigInt,
+        created_at -> UtcTime,
+        updated_at -> UtcTime,
+    }
+
+    teams (organization_id, id) {
+        organization_id -> SixteenBytes,
+        id -> SixteenBytes,
+        name -> Text,
+        external_id -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> UtcTime,
+        updated_at -> UtcTime,
+    }
+
+    team_members (organization_id, team_id, user_id) {
+        organization_id -> SixteenBytes,
+        team_id -> SixteenBytes,
+        user_id -> SixteenBytes,
+        created_at -> UtcTime,
+    }
+
+    team_grants (organization_id, team_id, position) {
+        organization_id -> SixteenBytes,
+        team_id -> SixteenBytes,
+        position -> Integer,
+        workspace_id -> Nullable<SixteenBytes>,
+        role -> Nullable<Text>,
+        role_id -> Nullable<SixteenBytes>,
+    }
+
+    session_policies (organization_id) {
+        organization_id -> SixteenBytes,
+        ip_allowlist -> Nullable<Document>,
+        longest_key_life -> Nullable<BigInt>,
+        endless_keys -> Text,
+        version -> BigInt,
+        updated_at -> UtcTime,
+    }
+
+    passwords (user_id) {
+        user_id -> SixteenBytes,
+        hash -> Text,
+        changed_at -> UtcTime,
+        organization_id -> Nullable<SixteenBytes>,
+    }
+
+    login_attempts (account) {
+        account -> Binary,
+        failures -> BigInt,
+        last_at -> UtcTime,
+    }
+
+    links (digest) {
+        digest -> Binary,
+        user_id -> SixteenBytes,
+        organization_id -> Nullable<SixteenBytes>,
+        created_at -> UtcTime,
+        ends_at -> UtcTime,
+    }
+
+    sessions (id) {
+        id -> SixteenBytes,
+        user_id -> SixteenBytes,
+        created_at -> UtcTime,
+        last_used_at -> UtcTime,
+        ends_at -> UtcTime,
+        address -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+    }
+
+    refresh_tokens (digest) {
+        digest -> Binary,
+        session_id -> SixteenBytes,
+        created_at -> UtcTime,
+        replaced_at -> Nullable<UtcTime>,
+    }
+
+    signing_keys (id) {
+        id -> Binary,
+        wrapped -> Binary,
+        created_at -> UtcTime,
     }
 
     keys (id) {
@@ -129,6 +229,7 @@ tables! {
         created_by_key -> Nullable<SixteenBytes>,
         updated_at -> UtcTime,
         deleted_at -> Nullable<UtcTime>,
+        created_by_user -> Nullable<SixteenBytes>,
     }
 
     secrets (key_id, id) {
@@ -175,6 +276,7 @@ tables! {
         request_id -> Nullable<Text>,
         address -> Nullable<Text>,
         details -> Document,
+        actor_session -> Nullable<SixteenBytes>,
     }
 
     changes (number) {
@@ -194,7 +296,7 @@ tables! {
         scope -> Binary,
         idempotency_key -> Text,
         request -> Binary,
-        key_id -> SixteenBytes,
+        object_id -> SixteenBytes,
         created_at -> UtcTime,
     }
 
@@ -208,4 +310,7 @@ tables! {
 extern "SQL" {
     /// Lower case by Unicode: PostgreSQL's own function, and ours on SQLite, whose own knows ASCII only.
     fn lower(text: Text) -> Text;
+
+    /// A document as text; an absent one is empty. PostgreSQL sets a space after each comma, SQLite shows what was stored.
+    fn concat(document: Nullable<crate::columns::Document>) -> Text;
 }

@@ -1,8 +1,10 @@
 //! Service accounts: principals that never log in.
 
+mod edit;
+
 use diesel::{
-    ExpressionMethods as _, Insertable, OptionalExtension as _, QueryDsl as _, Queryable, Selectable,
-    SelectableHelper as _,
+    EscapeExpressionMethods as _, ExpressionMethods as _, Insertable, OptionalExtension as _, QueryDsl as _,
+    Queryable, Selectable, SelectableHelper as _, TextExpressionMethods as _,
 };
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
@@ -13,10 +15,12 @@ use crate::audit::{Done, record};
 use crate::columns::Stored;
 use crate::connection::{Conn, on};
 use crate::error::Corrupt;
+use crate::idempotency::claim;
+use crate::keys::contains_pattern;
 use crate::organizations::lock_organization;
-use crate::schema::service_accounts;
+use crate::schema::{lower, service_accounts};
 use crate::words::{read_standing, write_standing};
-use crate::{Act, Page, Storage, StorageError};
+use crate::{Act, Idempotency, Once, Page, Storage, StorageError};
 
 /// A service account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,21 +54,48 @@ pub struct NewServiceAccount {
     pub external_id: Option<String>,
 }
 
+/// Everything of a service account that may be edited, as it shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceAccountEdit {
+    /// What people call it.
+    pub name: String,
+    /// The id that the product's backend gives it.
+    pub external_id: Option<String>,
+}
+
+/// Which service accounts a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceAccountFilter {
+    /// Only the one with this external id.
+    pub external_id: Option<String>,
+    /// Only those whose keys work, or only those whose keys do not.
+    pub state: Option<Standing>,
+    /// Only those that have this text in their name, in any case.
+    pub search: Option<String>,
+}
+
 impl Storage {
     /// Creates a service account.
     ///
     /// # Errors
-    /// [`ExternalIdInUse`](crate::Conflict::ExternalIdInUse).
+    /// [`NotFound`](StorageError::NotFound) also if the call is a repetition and what it made has been deleted since.
+    /// Conflicts: [`ExternalIdInUse`](crate::Conflict::ExternalIdInUse),
+    /// [`IdempotencyMismatch`](crate::Conflict::IdempotencyMismatch).
     pub async fn create_service_account(
         &self,
         act: &Act,
         organization: OrganizationId,
         new: NewServiceAccount,
-    ) -> Result<ServiceAccount, StorageError> {
+        idempotency: Option<Idempotency>,
+    ) -> Result<Once<ServiceAccount>, StorageError> {
         let act = act.clone();
         self.write(move |conn| {
             async move {
-                let locked = lock_organization(conn, organization, act.now).await?;
+                if let Some(first) = claim(conn, idempotency, new.id, act.now).await? {
+                    let first = load_service_account(conn, organization, first).await?;
+                    return first.map(Once::Replayed).ok_or(StorageError::NotFound);
+                }
+                let locked = lock_organization(conn, organization, &act).await?;
                 let account = insert_service_account(conn, organization, new, locked.now).await?;
                 record(
                     conn,
@@ -74,12 +105,12 @@ impl Storage {
                         at: locked.now,
                         action: "service_account.create",
                         target: account.id.to_string(),
-                        details: json!({"name": account.name, "external_id": account.external_id}),
+                        details: json!({"after": {"name": account.name, "external_id": account.external_id}}),
                         subjects: &[Subject::Principal(PrincipalId::ServiceAccount(account.id))],
                     },
                 )
                 .await?;
-                Ok(account)
+                Ok(Once::Done(account))
             }
             .boxed()
         })
@@ -98,6 +129,7 @@ impl Storage {
                 let rows = on!(conn, c => {
                     let query = service_accounts::table
                         .filter(service_accounts::organization_id.eq(Stored(organization)))
+                        .filter(service_accounts::deleted_at.is_null())
                         .select(ServiceAccountRow::as_select())
                         .into_boxed();
                     match &account {
@@ -113,23 +145,36 @@ impl Storage {
         .await
     }
 
-    /// A page of the organization's service accounts.
+    /// A page of the organization's service accounts that pass the filter, deleted ones left out.
     pub async fn list_service_accounts(
         &self,
         organization: OrganizationId,
+        filter: &ServiceAccountFilter,
         page: Page<ServiceAccountId>,
     ) -> Result<Vec<ServiceAccount>, StorageError> {
+        let ServiceAccountFilter { external_id, state, search } = filter.clone();
+        let pattern = search.as_deref().map(contains_pattern);
         self.read(move |conn| {
             async move {
                 let rows = on!(conn, c => {
                     let mut query = service_accounts::table
                         .filter(service_accounts::organization_id.eq(Stored(organization)))
+                        .filter(service_accounts::deleted_at.is_null())
                         .order(service_accounts::id.desc())
                         .limit(page.limit.into())
                         .select(ServiceAccountRow::as_select())
                         .into_boxed();
                     if let Some(after) = page.after {
                         query = query.filter(service_accounts::id.lt(Stored(after)));
+                    }
+                    if let Some(external_id) = &external_id {
+                        query = query.filter(service_accounts::external_id.eq(external_id));
+                    }
+                    if let Some(state) = state {
+                        query = query.filter(service_accounts::state.eq(write_standing(state)));
+                    }
+                    if let Some(pattern) = &pattern {
+                        query = query.filter(lower(service_accounts::name).like(pattern).escape('\\'));
                     }
                     query.load(c)
                 })?;
@@ -139,54 +184,21 @@ impl Storage {
         })
         .await
     }
+}
 
-    /// Suspends a service account, or lets it act again. Its keys stay as they are.
-    pub async fn set_service_account_state(
-        &self,
-        act: &Act,
-        organization: OrganizationId,
-        account: ServiceAccountId,
-        state: Standing,
-    ) -> Result<ServiceAccount, StorageError> {
-        let act = act.clone();
-        self.write(move |conn| {
-            async move {
-                let locked = lock_organization(conn, organization, act.now).await?;
-                let found = on!(conn, c => service_accounts::table
-                    .find((Stored(organization), Stored(account)))
-                    .select(ServiceAccountRow::as_select())
-                    .first(c))
-                .optional()?;
-                let before = ServiceAccount::try_from(found.ok_or(StorageError::NotFound)?)?;
-                if before.state == state {
-                    return Ok(before);
-                }
-                let row = on!(conn, c => diesel::update(service_accounts::table.find((Stored(organization), Stored(account))))
-                    .set((
-                        service_accounts::state.eq(write_standing(state)),
-                        service_accounts::updated_at.eq(Stored(locked.now)),
-                    ))
-                    .returning(ServiceAccountRow::as_returning())
-                    .get_result(c))?;
-                record(
-                    conn,
-                    &act,
-                    Done {
-                        organization,
-                        at: locked.now,
-                        action: "service_account.set_state",
-                        target: account.to_string(),
-                        details: json!({"state": write_standing(state)}),
-                        subjects: &[Subject::Principal(PrincipalId::ServiceAccount(account))],
-                    },
-                )
-                .await?;
-                Ok(row.try_into()?)
-            }
-            .boxed()
-        })
-        .await
-    }
+/// The service account of this organization, unless it is deleted.
+pub(crate) async fn load_service_account(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    account: ServiceAccountId,
+) -> Result<Option<ServiceAccount>, StorageError> {
+    let row = on!(conn, c => service_accounts::table
+        .find((Stored(organization), Stored(account)))
+        .filter(service_accounts::deleted_at.is_null())
+        .select(ServiceAccountRow::as_select())
+        .first(c))
+    .optional()?;
+    Ok(row.map(ServiceAccount::try_from).transpose()?)
 }
 
 /// A row for a new service account.

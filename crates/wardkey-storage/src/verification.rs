@@ -14,13 +14,14 @@ use wardkey_core::{
 };
 
 use crate::changes::position;
-use crate::columns::Stored;
+use crate::columns::{Json, Stored};
 use crate::connection::{Conn, on};
 use crate::error::Corrupt;
+use crate::grants::load_held_roles;
 use crate::keys::{RecordRow, read_access, read_list, read_principal};
-use crate::members::load_grants;
 use crate::schema::{
-    change_counter, keys, members, organizations, secrets, service_accounts, users, workspaces,
+    change_counter, keys, members, organizations, secrets, service_accounts, session_policies, users,
+    workspaces,
 };
 use crate::words::{read_key_state, read_kind, read_standing};
 use crate::{Storage, StorageError};
@@ -72,6 +73,7 @@ type FoundRow = (
     Option<(Option<String>, String)>,
     Option<(Option<String>, String)>,
     Option<Stored<UserId>>,
+    Option<Json<Vec<String>>>,
     (i64, i64),
 );
 
@@ -93,6 +95,7 @@ async fn find_key(
         .left_join(service_accounts::table.on(account))
         .left_join(users::table.on(users::id.nullable().eq(keys::user_id)))
         .left_join(members::table.on(member))
+        .left_join(session_policies::table.on(session_policies::organization_id.eq(keys::organization_id)))
         .filter(secrets::digest.eq(&digest.as_bytes()[..]))
         .select((
             RecordRow::as_select(),
@@ -101,11 +104,12 @@ async fn find_key(
             (service_accounts::external_id, service_accounts::state).nullable(),
             (users::external_id, users::state).nullable(),
             members::user_id.nullable(),
+            session_policies::ip_allowlist.nullable(),
             (change_counter::epoch, change_counter::number),
         ))
         .first::<FoundRow>(c))
     .optional()?;
-    let Some((key, secret, organization, account, user, member, (epoch, number))) = found else {
+    let Some((key, secret, organization, account, user, member, policy, (epoch, number))) = found else {
         return Ok(At { position: position(conn).await?, value: None });
     };
     let position = Position { epoch, number };
@@ -142,7 +146,7 @@ async fn find_key(
         PrincipalId::User(id) => {
             let (external_id, state) = user.ok_or(Corrupt("keys.user_id"))?;
             let state = if member.is_some() { read_standing(&state)? } else { Standing::Inactive };
-            let grants = load_grants(conn, organization_id.0, id).await?;
+            let grants = load_held_roles(conn, organization_id.0, id).await?;
             PrincipalRecord { external_id, state, kind: PrincipalKind::User { id, grants } }
         }
     };
@@ -154,7 +158,8 @@ async fn find_key(
         state: read_standing(&organization_state)?,
         workspaces: load_workspaces(conn, organization_id.0).await?,
     };
-    let allowlist = read_list(ip_allowlist, "keys.ip_allowlist")?;
+    let allowlists =
+        [read_list(policy, "session_policies.ip_allowlist")?, read_list(ip_allowlist, "keys.ip_allowlist")?];
     let record = KeyRecord {
         key: id.0,
         secret: secret.0.0,
@@ -168,7 +173,7 @@ async fn find_key(
         permissions: read_list(permissions, "keys.permissions")?,
         workspaces: read_access(workspaces, "keys.workspaces")?,
         customers: read_access(customers, "keys.customers")?,
-        networks: if allowlist.is_empty() { Vec::new() } else { vec![allowlist] },
+        networks: allowlists.into_iter().filter(|allowlist| !allowlist.is_empty()).collect(),
     };
     Ok(At { position, value: Some(FoundKey::Record(Box::new(record))) })
 }
@@ -180,7 +185,11 @@ async fn load_workspaces(
     let rows = on!(conn, c => workspaces::table
         .filter(workspaces::organization_id.eq(Stored(organization)))
         .order(workspaces::id)
-        .select((workspaces::id, workspaces::external_id))
-        .load::<(Stored<WorkspaceId>, Option<String>)>(c))?;
-    Ok(rows.into_iter().map(|(id, external_id)| WorkspaceRecord { id: id.0, external_id }).collect())
+        .select((workspaces::id, workspaces::external_id, workspaces::ip_allowlist))
+        .load::<(Stored<WorkspaceId>, Option<String>, Option<Json<Vec<String>>>)>(c))?;
+    let read = |(id, external_id, allowlist): (Stored<WorkspaceId>, _, _)| {
+        let networks = read_list(allowlist, "workspaces.ip_allowlist")?;
+        Ok(WorkspaceRecord { id: id.0, external_id, networks })
+    };
+    Ok(rows.into_iter().map(read).collect::<Result<_, Corrupt>>()?)
 }

@@ -1,19 +1,25 @@
 //! Workspaces: the parts of an organization.
 
+mod edit;
+
 use diesel::{
-    ExpressionMethods as _, Insertable, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
+    EscapeExpressionMethods as _, ExpressionMethods as _, Insertable, OptionalExtension as _, QueryDsl as _,
+    Queryable, Selectable, SelectableHelper as _, TextExpressionMethods as _,
 };
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use serde_json::json;
-use wardkey_core::{OrganizationId, Reference, Subject, Timestamp, WorkspaceId};
+use wardkey_core::{IpNetwork, OrganizationId, Reference, Subject, Timestamp, WorkspaceId};
 
 use crate::audit::{Done, record};
-use crate::columns::Stored;
+use crate::columns::{Json, Stored};
 use crate::connection::{Conn, on};
+use crate::error::Corrupt;
+use crate::idempotency::claim;
+use crate::keys::{contains_pattern, read_list, write_list};
 use crate::organizations::lock_organization;
-use crate::schema::workspaces;
-use crate::{Act, Conflict, Page, Storage, StorageError};
+use crate::schema::{lower, workspaces};
+use crate::{Act, Conflict, Idempotency, Once, Page, Storage, StorageError};
 
 /// How many workspaces an organization may have: all of them are carried by each of its keys' records.
 pub const WORKSPACE_LIMIT: u32 = 1_000;
@@ -35,6 +41,8 @@ pub struct Workspace {
     pub created_at: Timestamp,
     /// When it was last written.
     pub updated_at: Timestamp,
+    /// From where it may be reached, within what the organization allows; empty is from everywhere.
+    pub ip_allowlist: Vec<IpNetwork>,
 }
 
 /// A workspace to be created.
@@ -46,24 +54,55 @@ pub struct NewWorkspace {
     pub name: String,
     /// The id that the product's backend gives it.
     pub external_id: Option<String>,
+    /// From where it may be reached; empty is from everywhere.
+    pub ip_allowlist: Vec<IpNetwork>,
+}
+
+/// Everything of a workspace that may be edited, as it shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceEdit {
+    /// What people call it.
+    pub name: String,
+    /// The id that the product's backend gives it.
+    pub external_id: Option<String>,
+    /// From where it may be reached; empty is from everywhere.
+    pub ip_allowlist: Vec<IpNetwork>,
+}
+
+/// Which workspaces a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkspaceFilter {
+    /// Only those among these.
+    pub only: Option<Vec<WorkspaceId>>,
+    /// Only the one with this external id.
+    pub external_id: Option<String>,
+    /// Only those that have this text in their name, in any case.
+    pub search: Option<String>,
 }
 
 impl Storage {
     /// Creates a workspace.
     ///
     /// # Errors
-    /// [`ExternalIdInUse`](crate::Conflict::ExternalIdInUse),
-    /// [`WorkspaceLimitReached`](crate::Conflict::WorkspaceLimitReached).
+    /// [`NotFound`](StorageError::NotFound) also if the call is a repetition and what it made has been deleted since.
+    /// Conflicts: [`ExternalIdInUse`](crate::Conflict::ExternalIdInUse),
+    /// [`WorkspaceLimitReached`](crate::Conflict::WorkspaceLimitReached),
+    /// [`IdempotencyMismatch`](crate::Conflict::IdempotencyMismatch).
     pub async fn create_workspace(
         &self,
         act: &Act,
         organization: OrganizationId,
         new: NewWorkspace,
-    ) -> Result<Workspace, StorageError> {
+        idempotency: Option<Idempotency>,
+    ) -> Result<Once<Workspace>, StorageError> {
         let act = act.clone();
         self.write(move |conn| {
             async move {
-                let locked = lock_organization(conn, organization, act.now).await?;
+                if let Some(first) = claim(conn, idempotency, new.id, act.now).await? {
+                    let first = load_workspace(conn, organization, first).await?;
+                    return first.map(Once::Replayed).ok_or(StorageError::NotFound);
+                }
+                let locked = lock_organization(conn, organization, &act).await?;
                 let count = on!(conn, c => workspaces::table
                     .filter(workspaces::organization_id.eq(Stored(organization)))
                     .count()
@@ -80,12 +119,12 @@ impl Storage {
                         at: locked.now,
                         action: "workspace.create",
                         target: workspace.id.to_string(),
-                        details: json!({"name": workspace.name, "external_id": workspace.external_id}),
+                        details: json!({"after": workspace.describe()}),
                         subjects: &[Subject::Organization(organization)],
                     },
                 )
                 .await?;
-                Ok(workspace)
+                Ok(Once::Done(workspace))
             }
             .boxed()
         })
@@ -112,21 +151,23 @@ impl Storage {
                     }
                     .load(c)
                 })?;
-                Ok(rows.into_iter().next().map(Workspace::from))
+                Ok(rows.into_iter().next().map(Workspace::try_from).transpose()?)
             }
             .boxed()
         })
         .await
     }
 
-    /// A page of the organization's workspaces; with `only`, of those among these.
+    /// A page of the organization's workspaces that pass the filter.
     pub async fn list_workspaces(
         &self,
         organization: OrganizationId,
-        only: Option<&[WorkspaceId]>,
+        filter: &WorkspaceFilter,
         page: Page<WorkspaceId>,
     ) -> Result<Vec<Workspace>, StorageError> {
-        let only: Option<Vec<_>> = only.map(|ids| ids.iter().copied().map(Stored).collect());
+        let WorkspaceFilter { only, external_id, search } = filter.clone();
+        let only: Option<Vec<_>> = only.map(|ids| ids.into_iter().map(Stored).collect());
+        let pattern = search.as_deref().map(contains_pattern);
         self.read(move |conn| {
             async move {
                 let rows = on!(conn, c => {
@@ -142,14 +183,43 @@ impl Storage {
                     if let Some(only) = &only {
                         query = query.filter(workspaces::id.eq_any(only));
                     }
+                    if let Some(external_id) = &external_id {
+                        query = query.filter(workspaces::external_id.eq(external_id));
+                    }
+                    if let Some(pattern) = &pattern {
+                        query = query.filter(lower(workspaces::name).like(pattern).escape('\\'));
+                    }
                     query.load(c)
                 })?;
-                Ok(rows.into_iter().map(Workspace::from).collect())
+                Ok(rows.into_iter().map(Workspace::try_from).collect::<Result<_, Corrupt>>()?)
             }
             .boxed()
         })
         .await
     }
+}
+
+impl Workspace {
+    /// What may be edited, as the audit log shows it.
+    fn describe(&self) -> serde_json::Value {
+        let Self { name, external_id, ip_allowlist, .. } = self;
+        let networks: Vec<_> = ip_allowlist.iter().map(ToString::to_string).collect();
+        json!({"name": name, "external_id": external_id, "ip_allowlist": networks})
+    }
+}
+
+/// The workspace of this organization.
+async fn load_workspace(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    workspace: WorkspaceId,
+) -> Result<Option<Workspace>, StorageError> {
+    let row = on!(conn, c => workspaces::table
+        .find((Stored(organization), Stored(workspace)))
+        .select(WorkspaceRow::as_select())
+        .first(c))
+    .optional()?;
+    Ok(row.map(Workspace::try_from).transpose()?)
 }
 
 /// A row for a new workspace.
@@ -159,7 +229,7 @@ pub(crate) async fn insert_workspace(
     new: NewWorkspace,
     now: Timestamp,
 ) -> Result<Workspace, StorageError> {
-    let NewWorkspace { id, name, external_id } = new;
+    let NewWorkspace { id, name, external_id, ip_allowlist } = new;
     let row = WorkspaceRow {
         organization_id: Stored(organization),
         id: Stored(id),
@@ -168,9 +238,10 @@ pub(crate) async fn insert_workspace(
         version: 1,
         created_at: Stored(now),
         updated_at: Stored(now),
+        ip_allowlist: write_list(&ip_allowlist),
     };
     on!(conn, c => diesel::insert_into(workspaces::table).values(&row).execute(c))?;
-    Ok(row.into())
+    Ok(row.try_into()?)
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -183,12 +254,24 @@ struct WorkspaceRow {
     version: i64,
     created_at: Stored<Timestamp>,
     updated_at: Stored<Timestamp>,
+    ip_allowlist: Option<Json<Vec<String>>>,
 }
 
-impl From<WorkspaceRow> for Workspace {
-    fn from(row: WorkspaceRow) -> Self {
-        let WorkspaceRow { organization_id, id, name, external_id, version, created_at, updated_at } = row;
-        Self {
+impl TryFrom<WorkspaceRow> for Workspace {
+    type Error = Corrupt;
+
+    fn try_from(row: WorkspaceRow) -> Result<Self, Corrupt> {
+        let WorkspaceRow {
+            organization_id,
+            id,
+            name,
+            external_id,
+            version,
+            created_at,
+            updated_at,
+            ip_allowlist,
+        } = row;
+        Ok(Self {
             id: id.0,
             organization: organization_id.0,
             name,
@@ -196,7 +279,8 @@ impl From<WorkspaceRow> for Workspace {
             version,
             created_at: created_at.0,
             updated_at: updated_at.0,
-        }
+            ip_allowlist: read_list(ip_allowlist, "workspaces.ip_allowlist")?,
+        })
     }
 }
 
@@ -206,6 +290,9 @@ pub(crate) async fn has_workspaces(
     organization: OrganizationId,
     ids: &[WorkspaceId],
 ) -> Result<bool, StorageError> {
+    if ids.is_empty() {
+        return Ok(true);
+    }
     let wanted: Vec<_> = ids.iter().copied().map(Stored).collect();
     let found = on!(conn, c => workspaces::table
         .filter(workspaces::organization_id.eq(Stored(organization)))

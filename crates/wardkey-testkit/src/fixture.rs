@@ -22,6 +22,10 @@ pub struct Fixture {
     pub(crate) powerless: Secret,
     /// Holds both in `own`, and sees nothing else.
     pub(crate) narrow: Secret,
+    /// Holds both everywhere; to `own` one comes from 203.0.113.0/24 only.
+    pub(crate) narrowed: Secret,
+    /// The same, and it sees `other` alone.
+    pub(crate) narrowed_elsewhere: Secret,
     /// A user's key: the user holds both in `own`, and `pipelines:read` in `other`.
     pub(crate) member: Secret,
     /// Of another organization, whose only workspace is `foreign`.
@@ -93,9 +97,14 @@ impl Fixture {
             record.principal.kind = PrincipalKind::User { id: UserId::from_bytes([6; 16]), grants };
             record.level = Level::All;
         };
+        let narrow_own = |record: &mut KeyRecord| {
+            record.organization.workspaces[0].networks =
+                vec!["203.0.113.0/24".parse().expect("a literal network")];
+        };
         let as_neighbour = |record: &mut KeyRecord| {
             record.organization.id = OrganizationId::from_bytes([0x0B; 16]);
-            record.organization.workspaces = vec![WorkspaceRecord { id: foreign, external_id: None }];
+            record.organization.workspaces =
+                vec![WorkspaceRecord { id: foreign, external_id: None, networks: Vec::new() }];
         };
         let reader = issue("reader", &[READ], &|_| {});
         let organization = keys.record(&[]).organization.id;
@@ -111,6 +120,11 @@ impl Fixture {
             runner: issue("runner", &[READ, RUN], &|_| {}),
             powerless: issue("powerless", &[], &|_| {}),
             narrow: issue("narrow", &[READ, RUN], &|record| record.workspaces = Access::specific([own])),
+            narrowed: issue("narrowed", &[READ, RUN], &narrow_own),
+            narrowed_elsewhere: issue("narrowed_elsewhere", &[READ, RUN], &|record| {
+                narrow_own(record);
+                record.workspaces = Access::specific([other]);
+            }),
             member: issue("member", &[], &as_member),
             neighbour: issue("neighbour", &[READ, RUN], &as_neighbour),
             of_customer: issue("of_customer", &[], &|record| record.customers = Access::specific([customer])),

@@ -12,10 +12,11 @@ use wardkey_storage::{
     Bootstrap, Conflict, KeyEdit, NewOrganization, NewServiceAccount, NewWorkspace, StorageError,
 };
 
-use crate::caller::Caller;
+use crate::caller::{Caller, Identity};
 use crate::error::Error;
 use crate::expiry::Expiry;
 use crate::keys::{IssueKey, IssuedKey, PrincipalRef, generate_secret, new_key};
+use crate::tenant::Tenant;
 use crate::wardkey::Wardkey;
 
 /// How long an operator key lives: long enough to set things up, short enough to be forgotten.
@@ -79,6 +80,7 @@ impl Wardkey {
             id: OrganizationId::mint(now, random),
             name: name.to_owned(),
             external_id: None,
+            key_limit: None,
         };
         let service_account = |name: &str| NewServiceAccount {
             id: ServiceAccountId::mint(now, random),
@@ -116,6 +118,7 @@ impl Wardkey {
                 id: WorkspaceId::mint(now, random),
                 name: "Demo workspace".to_owned(),
                 external_id: None,
+                ip_allowlist: Vec::new(),
             },
             demo_service_account: service_account("Demo service account"),
             environments,
@@ -163,6 +166,18 @@ impl Wardkey {
         }
     }
 
+    /// Enters the operator organization. Only someone on the database may: `caller` is [local](Caller::local).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for another caller, or before the first start; [`Error::Unavailable`].
+    pub async fn enter_operator(&self, caller: &Caller) -> Result<Tenant, Error> {
+        if !matches!(caller.identity, Identity::Local { .. }) {
+            return Err(Error::NotFound);
+        }
+        let state = self.storage().bootstrap_state().await?.ok_or(Error::NotFound)?;
+        self.enter(caller, &state.operator_organization.into()).await
+    }
+
     /// Issues another operator key, for when the first one is gone. Only someone on the database may: `caller` is
     /// [local](Caller::local).
     ///
@@ -170,11 +185,8 @@ impl Wardkey {
     /// [`Error::NotFound`] for another caller, or before the first start; a conflict if the operator organization has
     /// as many keys as it may; [`Error::Unavailable`].
     pub async fn issue_operator_key(&self, caller: &Caller) -> Result<IssuedKey, Error> {
-        if caller.verification().is_some() {
-            return Err(Error::NotFound);
-        }
+        let tenant = self.enter_operator(caller).await?;
         let state = self.storage().bootstrap_state().await?.ok_or(Error::NotFound)?;
-        let tenant = self.enter(caller, &state.operator_organization.into()).await?;
         let mut input = IssueKey::named("Operator key");
         input.principal = Some(PrincipalRef::ServiceAccount(Reference::Id(state.operator_service_account)));
         input.permissions = operator_permissions();

@@ -1,7 +1,9 @@
 //! What can go wrong, by what a caller does about it.
 
+use std::time::Duration;
+
 use wardkey_core::{Denial, FieldError, StoreError};
-use wardkey_storage::{Conflict, StorageError};
+use wardkey_storage::{Conflict, PermissionUse, StorageError};
 
 /// Why an operation did not happen. Nothing was changed, unless an outage came in the middle of a commit.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,9 @@ pub enum Error {
         /// Which ones; any of them would do if there are several that serve the purpose.
         missing: Vec<String>,
     },
+    /// The organization cannot be entered now, or from here, though the caller belongs to it.
+    #[error("denied: {}", .0.code().as_str())]
+    Denied(Denial),
     /// What is asked for goes beyond what the caller holds, and nobody grants what they do not hold.
     #[error("beyond the caller's own rights")]
     ExceedsOwnRights(Vec<FieldError>),
@@ -31,9 +36,21 @@ pub enum Error {
         /// The version that it has.
         current: i64,
     },
+    /// Too many attempts to log in by one address, of which none succeeded.
+    #[error("too many attempts to log in")]
+    TooManyAttempts {
+        /// How long until there may be another.
+        retry_after: Duration,
+    },
     /// The state of things does not allow it.
     #[error(transparent)]
     Conflict(Conflict),
+    /// Keys or roles list permissions that would be gone.
+    #[error("keys or roles list: {}", .0.iter().map(|used| used.name.to_string()).collect::<Vec<_>>().join(", "))]
+    PermissionsInUse(Vec<PermissionUse>),
+    /// The policy would let nobody in from where its author is.
+    #[error("the policy shuts out its author")]
+    PolicyShutsOutCaller,
     /// The database was made with another seal.
     #[error("the database was made with another seal")]
     SealMismatch,
@@ -51,6 +68,7 @@ impl From<StorageError> for Error {
             StorageError::NotFound => Self::NotFound,
             StorageError::VersionMismatch { current } => Self::VersionMismatch { current },
             StorageError::Conflict(conflict) => Self::Conflict(conflict),
+            StorageError::PermissionsInUse(uses) => Self::PermissionsInUse(uses),
             // Whatever else storage may say one day is an outage until it is taught here: never a denial.
             unavailable => Self::Unavailable(Box::new(unavailable)),
         }
@@ -67,7 +85,8 @@ impl From<Denial> for Error {
     fn from(denial: Denial) -> Self {
         match denial {
             Denial::InsufficientPermissions { missing } => Self::Forbidden { missing },
-            _ => Self::NotFound,
+            Denial::NotFound => Self::NotFound,
+            other => Self::Denied(other),
         }
     }
 }

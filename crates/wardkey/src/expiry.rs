@@ -4,28 +4,22 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use wardkey_core::{FieldError, Timestamp};
+use wardkey_storage::{EndlessKeys, SessionPolicy};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The longest life that a key is issued for.
-pub const LONGEST_LIFE: Duration = Duration::from_secs(365 * 86_400);
-
 /// When a key ends, as it is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Expiry {
+    /// In ninety days, or as late as the organization's policy lets a key end.
+    #[default]
+    Usual,
     /// So long from now.
     In(ExpiryPreset),
     /// At this instant.
     At(Timestamp),
     /// Never.
     Never,
-}
-
-impl Default for Expiry {
-    /// In ninety days.
-    fn default() -> Self {
-        Self::In(ExpiryPreset::NinetyDays)
-    }
 }
 
 /// The lives of a key that are offered.
@@ -85,22 +79,46 @@ impl FromStr for ExpiryPreset {
 }
 
 impl Expiry {
-    /// The instant that is meant.
-    pub(crate) fn resolve(self, now: Timestamp) -> Result<Option<Timestamp>, FieldError> {
-        let refuse = |pointer: &str, code, detail: &str| {
-            Err(FieldError { pointer: pointer.to_owned(), code, detail: detail.to_owned() })
+    /// The instant that is meant, which the organization's policy must allow.
+    pub(crate) fn resolve(
+        self,
+        now: Timestamp,
+        policy: &SessionPolicy,
+    ) -> Result<Option<Timestamp>, FieldError> {
+        let longest = policy.longest_key_life;
+        let refuse = |pointer: &str, code, detail: String| {
+            Err(FieldError { pointer: pointer.to_owned(), code, detail })
+        };
+        let too_late = |pointer| {
+            let detail =
+                format!("must lie at most {} ahead, by the organization's session policy", in_words(longest));
+            refuse(pointer, "too_late", detail)
         };
         match self {
+            Self::Usual => Ok(Some(now.saturating_add(ExpiryPreset::NinetyDays.duration().min(longest)))),
+            Self::In(preset) if preset.duration() > longest => too_late("/expires_in"),
             Self::In(preset) => Ok(Some(now.saturating_add(preset.duration()))),
-            Self::At(at) if at <= now => refuse("/expires_at", "in_the_past", "must lie in the future"),
-            Self::At(at) if at > now.saturating_add(LONGEST_LIFE) => {
-                refuse("/expires_at", "too_late", "must lie at most 365 days ahead")
+            Self::At(at) if at <= now => {
+                refuse("/expires_at", "in_the_past", "must lie in the future".to_owned())
             }
+            Self::At(at) if at > now.saturating_add(longest) => too_late("/expires_at"),
             Self::At(at) => Ok(Some(at)),
+            Self::Never if policy.endless_keys == EndlessKeys::Allowed => Ok(None),
             Self::Never => {
-                refuse("/never_expires", "not_allowed", "the organization's policy does not allow it")
+                let detail = "the organization's session policy does not allow it";
+                refuse("/never_expires", "not_allowed", detail.to_owned())
             }
         }
+    }
+}
+
+/// A life in days, or in seconds if it is no whole number of them.
+fn in_words(life: Duration) -> String {
+    let (seconds, day) = (life.as_secs(), DAY.as_secs());
+    match (seconds / day, seconds % day) {
+        (1, 0) => "1 day".to_owned(),
+        (days, 0) => format!("{days} days"),
+        _ => format!("{seconds} seconds"),
     }
 }
 
@@ -112,20 +130,50 @@ mod tests {
         Timestamp::from_micros(micros)
     }
 
-    #[test]
-    fn a_life_is_at_most_a_year_to_the_microsecond() {
-        let now = at(1_000_000);
-        let last = now.saturating_add(LONGEST_LIFE);
-        assert_eq!(Expiry::At(last).resolve(now), Ok(Some(last)));
-        assert!(Expiry::At(at(last.as_micros() + 1)).resolve(now).is_err());
-        assert_eq!(Expiry::In(ExpiryPreset::OneYear).resolve(now), Ok(Some(last)));
+    fn usual() -> SessionPolicy {
+        SessionPolicy::default()
     }
 
     #[test]
-    fn an_end_lies_in_the_future() {
-        assert!(Expiry::At(at(5)).resolve(at(5)).is_err());
-        assert_eq!(Expiry::At(at(6)).resolve(at(5)), Ok(Some(at(6))));
-        assert!(Expiry::Never.resolve(at(5)).is_err());
+    fn a_life_is_at_most_as_long_as_the_policy_says_to_the_microsecond() {
+        for days in [1, 30, 365, 3_650] {
+            let policy = SessionPolicy { longest_key_life: days * DAY, ..usual() };
+            let now = at(1_000_000);
+            let last = now.saturating_add(days * DAY);
+            assert_eq!(Expiry::At(last).resolve(now, &policy), Ok(Some(last)));
+            let later = Expiry::At(at(last.as_micros() + 1)).resolve(now, &policy).unwrap_err();
+            assert_eq!((later.pointer.as_str(), later.code), ("/expires_at", "too_late"));
+            for preset in ExpiryPreset::ALL {
+                let resolved = Expiry::In(preset).resolve(now, &policy);
+                match resolved {
+                    Ok(end) => assert!(end <= Some(last)),
+                    Err(error) => {
+                        assert!(preset.duration() > days * DAY);
+                        assert_eq!((error.pointer.as_str(), error.code), ("/expires_in", "too_late"));
+                    }
+                }
+            }
+        }
+        assert_eq!(in_words(DAY), "1 day");
+        assert_eq!(in_words(2 * DAY), "2 days");
+        assert_eq!(in_words(Duration::from_secs(90)), "90 seconds");
+    }
+
+    #[test]
+    fn who_says_nothing_gets_ninety_days_or_what_the_policy_allows() {
+        let short = SessionPolicy { longest_key_life: 7 * DAY, ..usual() };
+        assert_eq!(Expiry::default().resolve(at(0), &usual()), Ok(Some(at(0).saturating_add(90 * DAY))));
+        assert_eq!(Expiry::default().resolve(at(0), &short), Ok(Some(at(0).saturating_add(7 * DAY))));
+    }
+
+    #[test]
+    fn an_end_lies_in_the_future_and_is_left_out_only_where_that_is_allowed() {
+        assert!(Expiry::At(at(5)).resolve(at(5), &usual()).is_err());
+        assert_eq!(Expiry::At(at(6)).resolve(at(5), &usual()), Ok(Some(at(6))));
+        let never = Expiry::Never.resolve(at(5), &usual()).unwrap_err();
+        assert_eq!((never.pointer.as_str(), never.code), ("/never_expires", "not_allowed"));
+        let endless = SessionPolicy { endless_keys: EndlessKeys::Allowed, ..usual() };
+        assert_eq!(Expiry::Never.resolve(at(5), &endless), Ok(None));
     }
 
     #[test]

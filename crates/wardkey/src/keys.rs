@@ -7,10 +7,10 @@ use std::time::Duration;
 
 pub use input::{IssueKey, IssuedKey, KeyPatch, PrincipalRef};
 use issue::World;
-pub(crate) use issue::{generate_secret, new_key};
+pub(crate) use issue::{generate_secret, new_key, secret_start};
 use wardkey_core::permission::{AdminKeys, KeysWrite};
 use wardkey_core::{
-    EnvironmentName, KeyId, KeyStatus, OneOf, PrincipalId, PrincipalRecord, Requires as _, SecretId,
+    EnvironmentName, KeyId, KeyState, KeyStatus, OneOf, PrincipalId, PrincipalRecord, Requires as _, SecretId,
 };
 use wardkey_storage::{Key, KeyFilter, NewSecret, Once};
 
@@ -75,7 +75,7 @@ impl Tenant {
         let world = self.load_world().await?;
         let principal = self.principal_of(&current).await?;
         let before = input::edit_of(&current);
-        let edit = self.check_patch(&world, &current, patch)?;
+        let edit = self.check_patch(&world, &current, patch).await?;
         let reach =
             |edit| Reach::of(edit, &world.organization, &principal, &current.environment, &world.catalogue);
         if input::moves_reach(&before, &edit) {
@@ -174,10 +174,12 @@ impl Tenant {
         Ok(key)
     }
 
-    /// Lets a disabled key work again. Repeating it changes nothing.
+    /// Lets a disabled key work again, if the caller could have issued it: to enable gives power back. Repeating it
+    /// changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::VersionMismatch`], a conflict if it is revoked, [`Error::Unavailable`].
+    /// [`Error::ExceedsOwnRights`], [`Error::NotFound`], [`Error::VersionMismatch`], a conflict if it is revoked,
+    /// [`Error::Unavailable`].
     pub async fn enable_key(
         &self,
         key: KeyId,
@@ -186,7 +188,16 @@ impl Tenant {
     ) -> Result<Key, Error> {
         self.require::<MakesKeys>()?;
         check_reason(reason.as_deref())?;
-        self.get_key(key).await?;
+        let current = self.get_key(key).await?;
+        // A revoked key gets no power back, whoever asks.
+        if current.state != KeyState::Revoked {
+            let world = self.load_world().await?;
+            let principal = self.principal_of(&current).await?;
+            let edit = input::edit_of(&current);
+            let environment = &current.environment;
+            let reach = Reach::of(&edit, &world.organization, &principal, environment, &world.catalogue);
+            self.check_grant(&world, &reach, &principal, environment).await?;
+        }
         let storage = self.wardkey.storage();
         let key = storage.enable_key(&self.act(), self.organization_id(), key, version, reason).await?;
         self.wardkey.publish().await;
@@ -252,7 +263,9 @@ impl Tenant {
         environment: &EnvironmentName,
     ) -> Result<(), Error> {
         match &self.standing {
-            CallerStanding::Owner(rights) => Bounds::of_rights(rights).check(reach)?,
+            CallerStanding::Person(rights) | CallerStanding::Owner(rights) => {
+                Bounds::of_rights(rights).check(reach)?;
+            }
             CallerStanding::Member(verification) => {
                 let calling = self.calling_key(verification.key.key).await?;
                 if calling.environment != *environment && !self.crosses_environments(&calling) {

@@ -1,12 +1,18 @@
 //! The caller's own business.
 
+mod sessions;
+
 use std::sync::Arc;
 
-use wardkey_core::{KeyRights, PrincipalId, Reference, Timestamp, Verification};
-use wardkey_storage::{Key, Organization};
+use wardkey_core::{
+    KeyId, KeyRights, OrganizationId, OrganizationKind, PrincipalId, Reference, SessionId, Timestamp, UserId,
+    Verification,
+};
+use wardkey_storage::{Key, KeyFilter, Organization, User};
 
-use crate::caller::Caller;
+use crate::caller::{ActiveSession, Caller};
 use crate::error::Error;
+use crate::page::{PageOf, PageRequest};
 use crate::rules::Findings;
 use crate::wardkey::Wardkey;
 
@@ -15,27 +21,58 @@ use crate::wardkey::Wardkey;
 pub struct Own {
     wardkey: Wardkey,
     caller: Caller,
-    verification: Verification,
+    whose: Whose,
+}
+
+/// Whose business it is.
+#[derive(Debug, Clone)]
+pub(crate) enum Whose {
+    /// A key's, within its organization.
+    Key(Box<Verification>),
+    /// That of a person who is logged in.
+    Person(ActiveSession),
+    /// That of a person in whose place somebody stands.
+    StandIn(UserId),
 }
 
 /// Who the caller is and what it may do.
 #[derive(Debug, Clone)]
 pub struct Me {
-    /// The tenant.
-    pub organization: Organization,
-    /// On whose behalf the key acts.
+    /// Who acts, or on whose behalf the key does.
     pub principal: PrincipalId,
     /// What people call the user or service account.
     pub principal_name: String,
-    /// The key.
-    pub key: Key,
-    /// What it may do.
-    pub rights: Arc<KeyRights>,
+    /// The address by which a user is known.
+    pub email: Option<String>,
+    /// By what the caller acts.
+    pub via: Via,
+}
+
+/// By what a caller acts.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Via {
+    /// By a key.
+    Key {
+        /// The key.
+        key: Box<Key>,
+        /// The organization to which it belongs.
+        organization: Box<Organization>,
+        /// What it may do.
+        rights: Arc<KeyRights>,
+    },
+    /// In a browser.
+    Session {
+        /// The session.
+        session: SessionId,
+    },
+    /// As somebody who stands in the person's place.
+    StandIn,
 }
 
 impl Own {
-    pub(crate) fn new(wardkey: Wardkey, caller: Caller, verification: Verification) -> Self {
-        Self { wardkey, caller, verification }
+    pub(crate) fn new(wardkey: Wardkey, caller: Caller, whose: Whose) -> Self {
+        Self { wardkey, caller, whose }
     }
 
     /// The time by which this deployment decides.
@@ -46,53 +83,138 @@ impl Own {
     /// Who the caller is and what it may do.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; [`Error::NotFound`] if the key was deleted this instant.
+    /// [`Error::Unavailable`]; [`Error::NotFound`] if the key or the person was deleted this instant.
     pub async fn me(&self) -> Result<Me, Error> {
-        let ids = self.verification.key;
-        let storage = self.wardkey.storage();
-        let key = storage.find_key(ids.organization, ids.key).await?.ok_or(Error::NotFound)?;
-        let organization = self.organization().await?;
-        let principal_name = match ids.principal {
-            PrincipalId::User(user) => storage.find_user(&Reference::Id(user)).await?.map(|user| user.name),
-            PrincipalId::ServiceAccount(account) => {
-                let account = storage.find_service_account(ids.organization, &Reference::Id(account)).await?;
-                account.map(|account| account.name)
-            }
-        };
-        Ok(Me {
-            organization,
-            principal: ids.principal,
-            principal_name: principal_name.ok_or(Error::NotFound)?,
-            key,
-            rights: Arc::clone(&self.verification.rights),
-        })
+        match &self.whose {
+            Whose::Key(verification) => self.me_by_key(verification).await,
+            Whose::Person(session) => self.me_as(session.user, Via::Session { session: session.id }).await,
+            Whose::StandIn(user) => self.me_as(*user, Via::StandIn).await,
+        }
     }
 
-    /// The organizations in which the caller may act: for a key, its own.
+    async fn me_by_key(&self, verification: &Verification) -> Result<Me, Error> {
+        let ids = verification.key;
+        let storage = self.wardkey.storage();
+        let key = storage.find_key(ids.organization, ids.key).await?.ok_or(Error::NotFound)?;
+        let organization = self.organization_of(verification).await?;
+        let rights = Arc::clone(&verification.rights);
+        let via = Via::Key { key: Box::new(key), organization: Box::new(organization), rights };
+        match ids.principal {
+            PrincipalId::User(user) => self.me_as(user, via).await,
+            PrincipalId::ServiceAccount(account) => {
+                let account = storage.find_service_account(ids.organization, &Reference::Id(account)).await?;
+                let principal_name = account.ok_or(Error::NotFound)?.name;
+                Ok(Me { principal: ids.principal, principal_name, email: None, via })
+            }
+        }
+    }
+
+    async fn me_as(&self, user: UserId, via: Via) -> Result<Me, Error> {
+        let User { id, email, name, .. } = self.require_user(user).await?;
+        Ok(Me { principal: PrincipalId::User(id), principal_name: name, email: Some(email), via })
+    }
+
+    /// The organizations in which the caller may act, the newest first: for a key its own, for a person every one of
+    /// which they are a member. In the operator organization nobody stands in for anybody.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn organizations(&self) -> Result<Vec<Organization>, Error> {
-        Ok(vec![self.organization().await?])
+    pub async fn organizations(
+        &self,
+        page: PageRequest<OrganizationId>,
+    ) -> Result<PageOf<Organization>, Error> {
+        let items = match &self.whose {
+            Whose::Key(verification) => {
+                let own = self.organization_of(verification).await?;
+                let mut items = vec![own];
+                items.retain(|own| page.after.is_none_or(|after| own.id < after));
+                items
+            }
+            Whose::Person(ActiveSession { user, .. }) | Whose::StandIn(user) => {
+                let storage = self.wardkey.storage();
+                let asked = page.with_one_more();
+                let mut items = storage.list_organizations_of(*user, self.kinds(), asked).await?;
+                if let Some(bound) = self.bound().await? {
+                    items.retain(|organization| organization.id == bound);
+                }
+                items
+            }
+        };
+        Ok(PageOf::cut(items, &page))
+    }
+
+    /// The caller's own keys that pass the filter, the newest first: for a key those of its principal in its
+    /// organization, for a person their user keys in every organization of which they are a member.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_keys(
+        &self,
+        mut filter: KeyFilter,
+        page: PageRequest<KeyId>,
+    ) -> Result<PageOf<Key>, Error> {
+        let own = match &self.whose {
+            Whose::Key(verification) => verification.key.principal,
+            Whose::Person(ActiveSession { user, .. }) | Whose::StandIn(user) => PrincipalId::User(*user),
+        };
+        let foreign = filter.principal.is_some_and(|wanted| wanted != own);
+        if foreign || filter.search.as_ref().is_some_and(|text| text.contains('\0')) {
+            return Ok(PageOf { items: Vec::new(), has_more: false });
+        }
+        filter.principal = Some(own);
+        let (storage, asked) = (self.wardkey.storage(), page.with_one_more());
+        let items = match &self.whose {
+            Whose::Key(verification) => {
+                storage.list_keys(verification.key.organization, &filter, self.now(), asked).await?
+            }
+            Whose::Person(ActiveSession { user, .. }) | Whose::StandIn(user) => match self.bound().await? {
+                Some(organization) => storage.list_keys(organization, &filter, self.now(), asked).await?,
+                None => storage.list_keys_of_user(*user, self.kinds(), &filter, self.now(), asked).await?,
+            },
+        };
+        Ok(PageOf::cut(items, &page))
     }
 
     /// Revokes the calling key: any key may end itself.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::Unavailable`].
+    /// [`Error::NotFound`] if no key calls; [`Error::Invalid`], [`Error::Unavailable`].
     pub async fn revoke(&self, reason: Option<String>) -> Result<Key, Error> {
+        let Whose::Key(verification) = &self.whose else { return Err(Error::NotFound) };
         let mut findings = Findings::default();
         findings.reason(reason.as_deref());
         findings.into_result()?;
-        let ids = self.verification.key;
+        let ids = verification.key;
         let act = self.wardkey.act(&self.caller);
         let key = self.wardkey.storage().revoke_key(&act, ids.organization, ids.key, None, reason).await?;
         self.wardkey.publish().await;
         Ok(key)
     }
 
-    async fn organization(&self) -> Result<Organization, Error> {
-        let id = self.verification.key.organization.into();
+    /// The only organization into which the password of who is logged in leads, if it is bound to one.
+    async fn bound(&self) -> Result<Option<OrganizationId>, Error> {
+        match self.whose {
+            Whose::Person(ActiveSession { user, .. }) => {
+                Ok(self.wardkey.storage().find_password_bound(user).await?)
+            }
+            Whose::Key(_) | Whose::StandIn(_) => Ok(None),
+        }
+    }
+
+    /// In which kinds of organizations a person acts.
+    fn kinds(&self) -> &'static [OrganizationKind] {
+        match self.whose {
+            Whose::StandIn(_) => &[OrganizationKind::Tenant],
+            Whose::Key(_) | Whose::Person(_) => &[OrganizationKind::Tenant, OrganizationKind::Operator],
+        }
+    }
+
+    async fn organization_of(&self, verification: &Verification) -> Result<Organization, Error> {
+        let id = verification.key.organization.into();
         self.wardkey.storage().find_organization(&id).await?.ok_or(Error::NotFound)
+    }
+
+    async fn require_user(&self, user: UserId) -> Result<User, Error> {
+        self.wardkey.storage().find_user(&user.into()).await?.ok_or(Error::NotFound)
     }
 }

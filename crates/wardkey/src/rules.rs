@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::hash::Hash;
 
 use serde_json::Value;
-use wardkey_core::{FieldError, Id, IpNetwork, PermissionName, Reference};
+use wardkey_core::{
+    CatalogueIndex, FieldError, Id, IpNetwork, MAX_EXTERNAL_ID, OrganizationKind, PermissionName, Reference,
+};
 
 use crate::error::Error;
 
@@ -75,8 +77,8 @@ impl Findings {
     pub(crate) fn external_id<I: Id>(&mut self, external_id: Option<&str>) {
         let Some(text) = external_id else { return };
         let visible = |c: char| !c.is_control() && !c.is_whitespace();
-        if text.is_empty() || text.chars().count() > MAX_NAME || !text.chars().all(visible) {
-            let detail = format!("must be 1 to {MAX_NAME} characters without white space");
+        if text.is_empty() || text.len() > MAX_EXTERNAL_ID || !text.chars().all(visible) {
+            let detail = format!("must be 1 to {MAX_EXTERNAL_ID} bytes of UTF-8 without white space");
             self.add("/external_id", "malformed", detail);
         }
         if text.parse::<I>().is_ok() {
@@ -119,8 +121,22 @@ impl Findings {
         self.text(pointer, label, MAX_NAME);
     }
 
-    pub(crate) fn permissions(&mut self, permissions: &[PermissionName]) {
-        self.list("/permissions", permissions);
+    /// Permissions that are to be listed in an organization of this kind: each exists there, and stands there once.
+    pub(crate) fn known_permissions(
+        &mut self,
+        listed: &[PermissionName],
+        kind: OrganizationKind,
+        catalogue: &CatalogueIndex,
+    ) {
+        self.list("/permissions", listed);
+        for (at, name) in listed.iter().enumerate() {
+            let pointer = format!("/permissions/{at}");
+            if !catalogue.knows(name) {
+                self.add(pointer, "unknown_permission", "is not in the permission catalogue");
+            } else if name.is_operator() && kind != OrganizationKind::Operator {
+                self.add(pointer, "operator_only", "exists only in the operator organization");
+            }
+        }
     }
 
     pub(crate) fn networks(&mut self, networks: &[IpNetwork]) {
@@ -155,4 +171,9 @@ fn holds_nul(value: &Value) -> bool {
 /// read the question would look as if it did not answer.
 pub(crate) fn can_exist<I>(reference: &Reference<I>) -> bool {
     !matches!(reference, Reference::External(text) if text.contains('\0'))
+}
+
+/// Whether anything can match these filters: what no text in the database ever holds is not looked for, either.
+pub(crate) fn can_match(filters: &[&Option<String>]) -> bool {
+    filters.iter().all(|filter| filter.as_ref().is_none_or(|text| !text.contains('\0')))
 }

@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use wardkey_core::permission::{AdminOrganization, AdminServiceAccounts};
-use wardkey_core::{
-    OrganizationId, Requires, Rights, ServiceAccountId, Timestamp, Verification, WorkspaceId,
-};
-use wardkey_storage::{Act, Organization, ServiceAccount, Workspace};
+use wardkey_core::{OrganizationId, Requires, Rights, Timestamp, Verification};
+use wardkey_storage::{Act, Organization};
 
 use crate::caller::Caller;
 use crate::error::Error;
-use crate::page::{PageOf, PageRequest};
 use crate::wardkey::Wardkey;
 
 /// One organization, entered by one caller. Every operation checks what the caller may do, and none reaches beyond
@@ -27,6 +23,8 @@ pub struct Tenant {
 pub(crate) enum CallerStanding {
     /// A key of this organization: its rights, within its own network and time.
     Member(Verification),
+    /// A person here: one who is logged in, or in whose place the caller stands.
+    Person(Arc<Rights>),
     /// An operator acting here, or someone on the database: the rights of an owner, unbounded by the calling key.
     Owner(Arc<Rights>),
 }
@@ -34,6 +32,10 @@ pub(crate) enum CallerStanding {
 impl Tenant {
     pub(crate) fn of_key(wardkey: Wardkey, caller: Caller, verification: Verification) -> Self {
         Self { wardkey, caller, standing: CallerStanding::Member(verification) }
+    }
+
+    pub(crate) fn of_person(wardkey: Wardkey, caller: Caller, rights: Rights) -> Self {
+        Self { wardkey, caller, standing: CallerStanding::Person(Arc::new(rights)) }
     }
 
     pub(crate) fn of_operator(wardkey: Wardkey, caller: Caller, rights: Rights) -> Self {
@@ -57,7 +59,7 @@ impl Tenant {
     pub fn rights(&self) -> &Rights {
         match &self.standing {
             CallerStanding::Member(verification) => &verification.rights.rights,
-            CallerStanding::Owner(rights) => rights,
+            CallerStanding::Person(rights) | CallerStanding::Owner(rights) => rights,
         }
     }
 
@@ -80,45 +82,9 @@ impl Tenant {
         Err(Error::Forbidden { missing: missing.into_iter().map(str::to_owned).collect() })
     }
 
-    /// The organization itself; needs `admin:organization`.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`], [`Error::Unavailable`].
-    pub async fn organization(&self) -> Result<Organization, Error> {
-        self.require::<AdminOrganization>()?;
-        self.find_organization().await
-    }
-
     pub(crate) async fn find_organization(&self) -> Result<Organization, Error> {
         let id = self.organization_id().into();
         self.wardkey.storage().find_organization(&id).await?.ok_or(Error::NotFound)
-    }
-
-    /// The workspaces that the caller sees; needs no permission.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn list_workspaces(&self, page: PageRequest<WorkspaceId>) -> Result<PageOf<Workspace>, Error> {
-        let rights = self.rights();
-        let visible: Vec<_> = rights.workspaces().iter().map(|workspace| workspace.id).collect();
-        let only = (!rights.sees_all_workspaces()).then_some(visible.as_slice());
-        let storage = self.wardkey.storage();
-        let items = storage.list_workspaces(self.organization_id(), only, page.with_one_more()).await?;
-        Ok(PageOf::cut(items, &page))
-    }
-
-    /// The service accounts; needs `admin:service_accounts`.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`], [`Error::Unavailable`].
-    pub async fn list_service_accounts(
-        &self,
-        page: PageRequest<ServiceAccountId>,
-    ) -> Result<PageOf<ServiceAccount>, Error> {
-        self.require::<AdminServiceAccounts>()?;
-        let storage = self.wardkey.storage();
-        let items = storage.list_service_accounts(self.organization_id(), page.with_one_more()).await?;
-        Ok(PageOf::cut(items, &page))
     }
 
     pub(crate) fn act(&self) -> Act {

@@ -1,23 +1,25 @@
 //! The handle on a deployment, and its doors.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 use wardkey_core::permission::OperatorAct;
 use wardkey_core::{
-    AuditEventId, Clock, EnvironmentName, InvalidEnvironmentName, OrganizationId, OrganizationKind,
-    OrganizationRecord, OsRandom, Permission as _, Random, Reference, Rights, SystemClock, Timestamp,
-    Verifier, VerifierConfig, WorkspaceRecord,
+    AuditEventId, Clock, Denial, EnvironmentName, InvalidEnvironmentName, IpNetwork, OrganizationId,
+    OrganizationKind, OrganizationRecord, OsRandom, Permission as _, Random, Reference, Rights, Standing,
+    SystemClock, Timestamp, UserId, Verification, Verifier, VerifierConfig, WorkspaceRecord,
 };
 use wardkey_storage::{
     Act, Backend, Migrated, OpenConfig, OpenError, Organization, Page, Storage, WORKSPACE_LIMIT,
+    WorkspaceFilter,
 };
 
-use crate::caller::Caller;
-use crate::deployment::DeploymentHandle;
+use crate::caller::{Caller, Identity};
+use crate::deployment::{DeploymentHandle, DeploymentRights};
 use crate::error::Error;
-use crate::own::Own;
+use crate::own::{Own, Whose};
 use crate::rules::can_exist;
 use crate::tenant::Tenant;
 
@@ -25,7 +27,8 @@ use crate::tenant::Tenant;
 ///
 /// Data is reached only through authorization. There is a door for each kind of business, and no other way in:
 /// [`enter`](Self::enter) an organization, [`enter_deployment`](Self::enter_deployment),
-/// [`enter_self`](Self::enter_self). Clones share everything.
+/// [`enter_self`](Self::enter_self), and [`sign_in`](Self::sign_in) for who has no credential yet. Clones share
+/// everything.
 #[derive(Clone)]
 pub struct Wardkey {
     inner: Arc<Inner>,
@@ -130,46 +133,213 @@ impl Wardkey {
         caller: &Caller,
         organization: &Reference<OrganizationId>,
     ) -> Result<Tenant, Error> {
-        let rights = match caller.verification() {
-            Some(verification) if names(organization, &verification.rights.rights) => {
-                return Ok(Tenant::of_key(self.clone(), caller.clone(), verification.clone()));
-            }
-            Some(verification) if !may_act_anywhere(&verification.rights.rights) => {
-                return Err(Error::NotFound);
-            }
-            _ => self.owner_rights(organization).await?,
-        };
-        // By whatever name it was called: in one's own organization one has what one has.
-        if let Some(verification) = caller.verification()
-            && verification.key.organization == rights.organization()
-        {
-            return Ok(Tenant::of_key(self.clone(), caller.clone(), verification.clone()));
+        if let Some(user) = caller.acting_for() {
+            return self.enter_as(caller, organization, user).await;
         }
+        match &caller.identity {
+            Identity::Key(verification) => self.enter_by_key(caller, organization, verification).await,
+            Identity::Session(session) => self.enter_by_session(caller, organization, session.user).await,
+            Identity::Local { .. } => self.enter_as_owner(caller, organization).await,
+        }
+    }
+
+    async fn enter_by_key(
+        &self,
+        caller: &Caller,
+        organization: &Reference<OrganizationId>,
+        verification: &Verification,
+    ) -> Result<Tenant, Error> {
+        let own = || Tenant::of_key(self.clone(), caller.clone(), verification.clone());
+        if names(organization, &verification.rights.rights) {
+            return Ok(own());
+        }
+        if !may_act_anywhere(&verification.rights.rights) {
+            return Err(Error::NotFound);
+        }
+        let entered = self.enter_as_owner(caller, organization).await?;
+        // By whatever name it was called: in one's own organization one has what one has.
+        Ok(if entered.organization_id() == verification.key.organization { own() } else { entered })
+    }
+
+    async fn enter_by_session(
+        &self,
+        caller: &Caller,
+        organization: &Reference<OrganizationId>,
+        user: UserId,
+    ) -> Result<Tenant, Error> {
+        let found = self.require_organization(organization).await?;
+        let Some(member) = self.storage().find_member(found.id, user).await? else {
+            // Who may not enter the operator organization now acts nowhere, and hears nothing of who exists.
+            let operator = match self.operator_rights(user, caller.address).await {
+                Err(Error::Denied(_)) => None,
+                rights => rights?,
+            };
+            let acts = operator.as_ref().is_some_and(may_act_anywhere);
+            return if acts { self.enter_as_owner(caller, organization).await } else { Err(Error::NotFound) };
+        };
+        if !self.password_reaches(user, found.id).await? {
+            return Err(Error::NotFound);
+        }
+        self.check_entrance(&found, caller.address).await?;
+        let record = self.organization_record(found).await?;
+        let rights = Rights::of_user(&record, &member.held, &self.catalogue_index().await?);
+        Ok(Tenant::of_person(self.clone(), caller.clone(), rights))
+    }
+
+    /// In the place of a user, who must be able to act there. In the operator organization nobody stands in for
+    /// anybody: who may act for the tenants' people does not thereby run the deployment.
+    async fn enter_as(
+        &self,
+        caller: &Caller,
+        organization: &Reference<OrganizationId>,
+        user: UserId,
+    ) -> Result<Tenant, Error> {
+        self.require_act(caller).await?;
+        let found = self.require_organization(organization).await?;
+        let member = self.storage().find_member(found.id, user).await?;
+        let member = member.filter(|member| member.user.state == Standing::Active);
+        let (OrganizationKind::Tenant, Some(member)) = (found.kind, member) else {
+            return Err(Error::NotFound);
+        };
+        if found.state == Standing::Inactive {
+            return Err(Error::Denied(Denial::OrganizationSuspended));
+        }
+        let record = self.organization_record(found).await?;
+        let rights = Rights::of_user(&record, &member.held, &self.catalogue_index().await?);
+        Ok(Tenant::of_person(self.clone(), caller.clone(), rights))
+    }
+
+    /// Whether the caller may stand in a user's place.
+    async fn require_act(&self, caller: &Caller) -> Result<(), Error> {
+        let may_act = match &caller.identity {
+            Identity::Key(verification) => may_act_anywhere(&verification.rights.rights),
+            Identity::Session(session) => self
+                .operator_rights(session.user, caller.address)
+                .await?
+                .as_ref()
+                .is_some_and(may_act_anywhere),
+            Identity::Local { .. } => true,
+        };
+        if may_act {
+            return Ok(());
+        }
+        Err(Error::Forbidden { missing: vec![OperatorAct::NAME.to_owned()] })
+    }
+
+    /// The caller in the place of the user who is meant, as [`Caller::acting_as`] has it.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for who may not stand in a user's place; [`Error::NotFound`] if there is no such user;
+    /// [`Error::Unavailable`].
+    pub async fn act_as(&self, caller: Caller, user: &Reference<UserId>) -> Result<Caller, Error> {
+        self.require_act(&caller).await?;
+        if !can_exist(user) {
+            return Err(Error::NotFound);
+        }
+        let user = self.storage().find_user(user).await?.ok_or(Error::NotFound)?;
+        Ok(caller.acting_as(user.id))
+    }
+
+    async fn enter_as_owner(
+        &self,
+        caller: &Caller,
+        organization: &Reference<OrganizationId>,
+    ) -> Result<Tenant, Error> {
+        let found = self.require_organization(organization).await?;
+        let record = self.organization_record(found).await?;
+        let rights = Rights::of_owner(&record, &self.catalogue_index().await?);
         Ok(Tenant::of_operator(self.clone(), caller.clone(), rights))
     }
 
-    /// Enters the business of the whole deployment, which needs an `operator:…` permission for each operation.
-    pub fn enter_deployment(&self, caller: &Caller) -> DeploymentHandle {
-        DeploymentHandle::new(self.clone(), caller.clone())
+    /// Whether a person may enter the organization now, and from there.
+    async fn check_entrance(
+        &self,
+        organization: &Organization,
+        address: Option<IpAddr>,
+    ) -> Result<(), Error> {
+        if organization.state == Standing::Inactive {
+            return Err(Error::Denied(Denial::OrganizationSuspended));
+        }
+        let policy = self.storage().find_session_policy(organization.id).await?;
+        let admits = |network: &IpNetwork| address.is_some_and(|address| network.contains(address));
+        if !policy.ip_allowlist.is_empty() && !policy.ip_allowlist.iter().any(admits) {
+            return Err(Error::Denied(Denial::IpNotAllowed));
+        }
+        Ok(())
     }
 
-    /// Enters the caller's own business.
+    /// Whether who logged in by this user's password may have been the person, as far as this organization can know: a
+    /// password that came by another organization's link may have been chosen by whoever made that link.
+    async fn password_reaches(&self, user: UserId, organization: OrganizationId) -> Result<bool, Error> {
+        let bound = self.storage().find_password_bound(user).await?;
+        Ok(bound.is_none_or(|bound| bound == organization))
+    }
+
+    /// What the person may do in the operator organization, if they are one of its members.
+    async fn operator_rights(&self, user: UserId, address: Option<IpAddr>) -> Result<Option<Rights>, Error> {
+        let Some(state) = self.storage().bootstrap_state().await? else { return Ok(None) };
+        let operator = state.operator_organization;
+        let Some(member) = self.storage().find_member(operator, user).await? else { return Ok(None) };
+        if !self.password_reaches(user, operator).await? {
+            return Ok(None);
+        }
+        let found = self.require_organization(&operator.into()).await?;
+        self.check_entrance(&found, address).await?;
+        let record = self.organization_record(found).await?;
+        Ok(Some(Rights::of_user(&record, &member.held, &self.catalogue_index().await?)))
+    }
+
+    /// Enters the business of the whole deployment, which needs an `operator:…` permission for each operation.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a local caller, who is nobody in particular.
-    pub fn enter_self(&self, caller: &Caller) -> Result<Own, Error> {
-        let verification = caller.verification().ok_or(Error::NotFound)?;
-        Ok(Own::new(self.clone(), caller.clone(), verification.clone()))
+    /// [`Error::Denied`] for a person of the operator organization who may not enter it from there,
+    /// [`Error::Unavailable`].
+    pub async fn enter_deployment(&self, caller: &Caller) -> Result<DeploymentHandle, Error> {
+        let rights = match (caller.acting_for(), &caller.identity) {
+            // In a user's place one runs nothing.
+            (Some(_), _) => DeploymentRights::Nothing,
+            (None, Identity::Local { .. }) => DeploymentRights::Everything,
+            (None, Identity::Key(verification)) => {
+                DeploymentRights::Held(verification.rights.rights.organization_wide().clone())
+            }
+            (None, Identity::Session(session)) => {
+                match self.operator_rights(session.user, caller.address).await? {
+                    Some(rights) => DeploymentRights::Held(rights.organization_wide().clone()),
+                    None => DeploymentRights::Nothing,
+                }
+            }
+        };
+        Ok(DeploymentHandle::new(self.clone(), caller.clone(), rights))
     }
 
-    async fn owner_rights(&self, organization: &Reference<OrganizationId>) -> Result<Rights, Error> {
+    /// Enters the caller's own business, or that of the user in whose place it stands.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a local caller, who is nobody in particular, and for a user who does not exist or may
+    /// not act; [`Error::Forbidden`] for who may not stand in a user's place; [`Error::Unavailable`].
+    pub async fn enter_self(&self, caller: &Caller) -> Result<Own, Error> {
+        let whose = match (caller.acting_for(), &caller.identity) {
+            (Some(user), _) => {
+                self.require_act(caller).await?;
+                let found = self.storage().find_user(&user.into()).await?;
+                found.filter(|user| user.state == Standing::Active).ok_or(Error::NotFound)?;
+                Whose::StandIn(user)
+            }
+            (None, Identity::Key(verification)) => Whose::Key(verification.clone()),
+            (None, Identity::Session(session)) => Whose::Person(*session),
+            (None, Identity::Local { .. }) => return Err(Error::NotFound),
+        };
+        Ok(Own::new(self.clone(), caller.clone(), whose))
+    }
+
+    pub(crate) async fn require_organization(
+        &self,
+        organization: &Reference<OrganizationId>,
+    ) -> Result<Organization, Error> {
         if !can_exist(organization) {
             return Err(Error::NotFound);
         }
-        let organization = self.storage().find_organization(organization).await?.ok_or(Error::NotFound)?;
-        let record = self.organization_record(organization).await?;
-        let catalogue = self.catalogue_index().await?;
-        Ok(Rights::of_owner(&record, &catalogue))
+        self.storage().find_organization(organization).await?.ok_or(Error::NotFound)
     }
 
     /// The organization as rights are computed from it.
@@ -178,10 +348,15 @@ impl Wardkey {
         organization: Organization,
     ) -> Result<OrganizationRecord, Error> {
         let page = Page { after: None, limit: WORKSPACE_LIMIT };
-        let workspaces = self.storage().list_workspaces(organization.id, None, page).await?;
+        let workspaces =
+            self.storage().list_workspaces(organization.id, &WorkspaceFilter::default(), page).await?;
         let mut workspaces: Vec<_> = workspaces
             .into_iter()
-            .map(|workspace| WorkspaceRecord { id: workspace.id, external_id: workspace.external_id })
+            .map(|workspace| WorkspaceRecord {
+                id: workspace.id,
+                external_id: workspace.external_id,
+                networks: workspace.ip_allowlist,
+            })
             .collect();
         workspaces.sort_by_key(|workspace| workspace.id);
         Ok(OrganizationRecord {
@@ -217,7 +392,7 @@ impl Wardkey {
         let now = self.now();
         Act {
             actor: caller.actor(),
-            acting_for: None,
+            acting_for: caller.acting_for(),
             request_id: caller.request_id.clone(),
             address: caller.address,
             now,

@@ -44,7 +44,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use wardkey::Wardkey;
-use wardkey_axum::{PermissionGroup, Verifier};
+use wardkey_axum::MissingPermissions;
 
 /// A pipelines API that verifies Wardkey keys in its own process.
 #[derive(Parser)]
@@ -72,7 +72,8 @@ async fn main() -> Result<()> {
         .with_context(|| format!("cannot open {}; was the server started?", args.database_url))?;
     tokio::spawn(verifier.follow());
     verifier.check_ready().await.context("keys cannot be verified")?;
-    compare_catalogue(&verifier).await?;
+    // A permission that the deployment does not list is held by nobody; `NotReady` would stop here.
+    verifier.check_permissions(pipelines::CATALOGUE, MissingPermissions::Tolerated).await?;
 
     let app = pipelines::app(verifier.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let listener =
@@ -88,15 +89,4 @@ async fn main() -> Result<()> {
     axum::serve(listener, app).with_graceful_shutdown(shutdown).await?;
     // What was used since the last report is not lost.
     verifier.report().await.context("the last usage could not be reported")
-}
-
-/// A permission that the deployment does not list is held by nobody: better said at the start than found out later.
-async fn compare_catalogue(verifier: &Verifier) -> Result<()> {
-    let declared = pipelines::CATALOGUE.iter().flat_map(|group| group.permissions).map(|(name, ..)| *name);
-    let missing = verifier.deployment().await?.catalogue.missing(declared).join(", ");
-    if !missing.is_empty() {
-        let file = PermissionGroup::catalogue_file(pipelines::CATALOGUE);
-        tracing::warn!(missing, file, "the deployment's catalogue lacks permissions; apply this file");
-    }
-    Ok(())
 }

@@ -54,7 +54,10 @@ impl TestKeys {
             environments: vec![environment("production", "live"), environment("staging", "test")],
             catalogue: Catalogue::declared(catalogue),
         };
-        let workspaces = workspaces.iter().map(|id| WorkspaceRecord { id: *id, external_id: None }).collect();
+        let workspaces = workspaces
+            .iter()
+            .map(|id| WorkspaceRecord { id: *id, external_id: None, networks: Vec::new() })
+            .collect();
         let mut organization = OrganizationRecord {
             id: OrganizationId::from_bytes([0x0A; 16]),
             external_id: None,

@@ -136,7 +136,10 @@ impl Inner {
         organization: OrganizationId,
         customer: &Reference<CustomerId>,
     ) -> Result<Option<CustomerId>, StoreError> {
-        if matches!(customer, Reference::External(text) if text.len() > MAX_EXTERNAL_ID) {
+        // What no external id can be is not asked for: a store that cannot even read the question would look as if it did
+        // not answer.
+        if matches!(customer, Reference::External(text) if text.len() > MAX_EXTERNAL_ID || text.contains('\0'))
+        {
             return Ok(None);
         }
         let wanted = (organization, customer.clone());

@@ -26,7 +26,7 @@ fn a_cached_verification_allocates_nothing() {
             if let Poll::Ready(verified) = verification.as_mut().poll(&mut context) {
                 let verified = verified.expect("the key is good");
                 let place = workspace.into();
-                assert!(verified.rights.rights.require_in_workspace::<PipelinesRead>(&place).is_ok());
+                assert!(verified.rights.rights.require_in_workspace::<PipelinesRead>(&place, None).is_ok());
                 return;
             }
         }

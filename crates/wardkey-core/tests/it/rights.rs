@@ -71,8 +71,8 @@ fn a_role_on_a_workspace_shows_that_workspace_only_and_gives_nothing_reserved() 
     let rights = rights(&user_key(Level::All, &["keys:write"], &[(Some(ws(1)), BuiltInRole::Owner)]));
     assert_eq!(names(&rights), ["pipelines:read", "pipelines:run"]);
     assert!(rights.organization_wide().is_empty() && !rights.sees_all_workspaces());
-    assert_eq!(rights.workspaces_with::<PipelinesRun>().collect::<Vec<_>>(), [ws(1)]);
-    let elsewhere = rights.require_in_workspace::<PipelinesRun>(&Reference::Id(ws(2)));
+    assert_eq!(rights.workspaces_with::<PipelinesRun>(None).collect::<Vec<_>>(), [ws(1)]);
+    let elsewhere = rights.require_in_workspace::<PipelinesRun>(&Reference::Id(ws(2)), None);
     assert_eq!(elsewhere.unwrap_err().code(), Code::NotFound);
 }
 
@@ -81,9 +81,9 @@ fn a_permission_counts_only_in_its_place() {
     let grants = [(Some(ws(1)), BuiltInRole::Member), (Some(ws(2)), BuiltInRole::Viewer)];
     let rights = rights(&user_key(Level::All, &[], &grants));
     assert!(rights.require::<PipelinesRun>().is_ok(), "held in at least one place");
-    let visible = rights.require_in_workspace::<PipelinesRun>(&Reference::Id(ws(2)));
+    let visible = rights.require_in_workspace::<PipelinesRun>(&Reference::Id(ws(2)), None);
     assert_eq!(visible.unwrap_err().code(), Code::InsufficientPermissions);
-    assert_eq!(rights.workspaces_with::<PipelinesRead>().count(), 2);
+    assert_eq!(rights.workspaces_with::<PipelinesRead>(None).count(), 2);
 }
 
 #[test]
@@ -113,8 +113,8 @@ fn a_backend_may_speak_its_own_ids() {
     let mut record = keys.record(&["pipelines:read"]);
     record.organization.workspaces[0].external_id = Some("eu-1".to_owned());
     let rights = rights(&record);
-    assert_eq!(rights.require_in_workspace::<PipelinesRead>(&"eu-1".into()), Ok(ws(1)));
-    assert!(rights.require_in_workspace::<PipelinesRead>(&"eu-2".into()).is_err());
+    assert_eq!(rights.require_in_workspace::<PipelinesRead>(&"eu-1".into(), None), Ok(ws(1)));
+    assert!(rights.require_in_workspace::<PipelinesRead>(&"eu-2".into(), None).is_err());
 }
 
 #[test]
@@ -131,4 +131,29 @@ fn excess_is_found_in_permissions_places_and_the_future() {
             && excess.workspaces == [ws(2)]
             && excess.permissions.contains_name("pipelines:run")
     );
+}
+
+#[test]
+fn a_workspace_is_reached_from_its_own_networks_alone() {
+    let keys = TestKeys::new(CATALOGUE, &[ws(1), ws(2)]);
+    let mut record = keys.record(&["pipelines:read"]);
+    record.organization.workspaces[0].networks = vec!["203.0.113.0/24".parse().unwrap()];
+    let key = rights(&record);
+    let from = |place: &str| Some(place.parse().unwrap());
+    let one = |place| key.require_in_workspace::<PipelinesRead>(&Reference::Id(ws(1)), place);
+    assert_eq!(one(from("203.0.113.7")).unwrap(), ws(1));
+    for place in [from("198.51.100.7"), from("2001:db8::1"), None] {
+        assert_eq!(one(place).unwrap_err().code(), Code::IpNotAllowed, "{place:?}");
+        assert_eq!(key.workspaces_with::<PipelinesRead>(place).collect::<Vec<_>>(), [ws(2)], "{place:?}");
+    }
+    let both: Vec<_> = key.workspaces_with::<PipelinesRead>(from("203.0.113.7")).collect();
+    assert_eq!(both, [ws(1), ws(2)]);
+    // Whoever cannot see it is not told from where it could be reached.
+    record.workspaces = Access::specific([ws(2)]);
+    let blind = rights(&record);
+    let hidden = blind.require_in_workspace::<PipelinesRead>(&Reference::Id(ws(1)), None);
+    assert_eq!(hidden.unwrap_err().code(), Code::NotFound);
+    // From elsewhere nobody is told either what would be missing there.
+    let run = key.require_in_workspace::<PipelinesRun>(&Reference::Id(ws(1)), None);
+    assert_eq!(run.unwrap_err().code(), Code::IpNotAllowed);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use wardkey_core::testing::TestKeys;
 use wardkey_core::{
-    At, Changes, Code, CustomerId, Denial, Deployment, FoundKey, Id, KeyState, NotReady, Position, Reference,
-    Report, Requirement, StoreError, StoreFuture, Subject, VerifierConfig, VerifyError,
+    At, Changes, Code, CustomerId, Denial, Deployment, FoundKey, Id, KeyState, MissingPermissions, NotReady,
+    Position, Reference, Report, Requirement, StoreError, StoreFuture, Subject, VerifierConfig, VerifyError,
 };
 
 use crate::feed::within_deadline;
@@ -376,6 +376,31 @@ async fn an_environment_that_the_deployment_lacks_is_named_by_the_readiness_chec
     assert!(
         matches!(verifier.check_ready().await, Err(NotReady::UnknownEnvironment(name)) if name.as_str() == "nowhere")
     );
+}
+
+#[tokio::test]
+async fn a_program_is_told_which_of_its_permissions_the_deployment_lacks() {
+    mod newer {
+        wardkey_core::permissions! {
+            "Pipelines" {
+                pub(super) PipelinesRead = "pipelines:read", read, "See pipelines";
+                pub(super) PipelinesRun = "pipelines:run", write, "Run pipelines";
+            }
+        }
+    }
+    let keys = keys();
+    let verifier = keys.verifier();
+    let check = async |groups, on_missing| verifier.check_permissions(groups, on_missing).await;
+    for tolerance in [MissingPermissions::Tolerated, MissingPermissions::NotReady] {
+        assert!(check(CATALOGUE, tolerance).await.is_ok());
+    }
+    assert!(check(newer::CATALOGUE, MissingPermissions::Tolerated).await.is_ok());
+    let refused = check(newer::CATALOGUE, MissingPermissions::NotReady).await;
+    assert!(matches!(refused, Err(NotReady::MissingPermissions(missing)) if missing == ["pipelines:run"]));
+    let unknown = keys.verifier();
+    keys.store().set_failing(true);
+    let refused = unknown.check_permissions(CATALOGUE, MissingPermissions::Tolerated).await;
+    assert!(matches!(refused, Err(NotReady::Store(_))));
 }
 
 #[test]

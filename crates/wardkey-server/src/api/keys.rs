@@ -11,10 +11,10 @@ use wardkey::Tenant;
 use wardkey_core::permission::{AdminKeys, KeysWrite};
 use wardkey_core::{KeyId, OneOf, SecretId};
 
-use self::input::{IssueKeyRequest, KeyQuery, ReasonRequest, RotateKeyRequest, UpdateKeyRequest};
-pub(super) use self::input::{RULES, ReasonRequest as Reasoned};
-pub(super) use self::view::Key;
-use self::view::{IssuedKey, KeyPage};
+use self::input::{IssueKeyRequest, ReasonRequest, RotateKeyRequest, UpdateKeyRequest};
+pub(super) use self::input::{KeyQuery, RULES, ReasonRequest as Reasoned};
+pub(super) use self::view::KeyPage;
+pub(crate) use self::view::{IssuedKey, Key};
 use super::Tag;
 use super::answer::{Answer, Refusals};
 use super::credentials::InOrganization;
@@ -51,7 +51,7 @@ impl Keys {
     ) -> Answer<IssuedAnswer, Issuing> {
         let Strict { value, digest } = body;
         let InOrganization { tenant, app, .. } = caller;
-        let tenant = once(tenant, idempotency_key, digest);
+        let tenant = idempotency_key.once(tenant, digest);
         let issued = tenant.issue_key(value.into_input(&app.environment)).await?;
         let location =
             format!("{}/v1/organizations/{}/keys/{}", app.base_url, issued.key.organization, issued.key.id);
@@ -172,7 +172,8 @@ impl Keys {
 
     /// Enable a key
     ///
-    /// A disabled key works again. Repeating it changes nothing. A revoked key stays revoked.
+    /// A disabled key works again. Whoever enables it could have issued it: to enable gives power back. Repeating it changes
+    /// nothing. A revoked key stays revoked.
     #[oai(
         path = "/organizations/:organization_id/keys/:key_id/enable",
         method = "post",
@@ -190,7 +191,7 @@ impl Keys {
         if_match: OptionalIfMatch,
         /// Why; may be left out.
         body: Optional<ReasonRequest>,
-    ) -> Answer<KeyAnswer, ChangingState> {
+    ) -> Answer<KeyAnswer, Enabling> {
         let key = caller.tenant.enable_key(key_id.0, if_match.0, body.value.into_reason()).await?;
         Ok(KeyAnswer::new(key, &caller.tenant))
     }
@@ -247,7 +248,7 @@ impl Keys {
         body: Optional<RotateKeyRequest>,
     ) -> Answer<RotatedAnswer, Rotating> {
         let Optional { value, digest } = body;
-        let tenant = once(caller.tenant, idempotency_key, digest);
+        let tenant = idempotency_key.once(caller.tenant, digest);
         let overlap = Duration::from_secs(value.overlap_seconds.into());
         let rotated = tenant.rotate_key(key_id.0, if_match.0, overlap).await?;
         let (etag, replayed) = (etag(rotated.key.version), replayed(&rotated));
@@ -272,7 +273,7 @@ impl Keys {
         /// The key.
         key_id: InPath<KeyId>,
         /// The secret, by its id.
-        secret_id: InPath<SecretId>,
+        secret_id: InPath<SecretId, 2>,
     ) -> Answer<KeyAnswer, EndingSecret> {
         let key = caller.tenant.end_secret(key_id.0, secret_id.0).await?;
         Ok(KeyAnswer::new(key, &caller.tenant))
@@ -281,14 +282,6 @@ impl Keys {
 
 /// What keeps a secret out of every cache on its way.
 const NO_STORE: &str = "no-store";
-
-/// The same tenant, in which the request happens once if the client said how to recognise it.
-fn once(tenant: Tenant, key: IdempotencyKey, request: [u8; 32]) -> Tenant {
-    match key.0 {
-        Some(key) => tenant.with_idempotency_key(key, request),
-        None => tenant,
-    }
-}
 
 /// What `Idempotency-Replayed` says: nothing, or that the answer is that of a repetition.
 fn replayed(issued: &wardkey::IssuedKey) -> Option<String> {
@@ -311,8 +304,10 @@ refusals! {
     Issuing: ExceedsOwnRights, KeyLimitReached;
     /// What can stand in the way of an edit.
     Updating: ExceedsOwnRights, KeyIsRevoked, KeyLimitReached;
-    /// What can stand in the way of disabling and enabling.
+    /// What can stand in the way of disabling.
     ChangingState: KeyIsRevoked;
+    /// What can stand in the way of enabling.
+    Enabling: ExceedsOwnRights, KeyIsRevoked;
     /// What can stand in the way of a new secret.
     Rotating: ExceedsOwnRights, RotationInProgress, KeyIsRevoked, KeyHasExpired;
     /// What can stand in the way of a secret's end.

@@ -1,13 +1,16 @@
 //! Every kind of text that the wire knows.
 
+use std::fmt;
 use std::net::IpAddr;
 
+use wardkey::RoleRef;
 use wardkey_core::{
-    EnvironmentName, IpNetwork, KeyId, OrganizationId, PermissionName, PrincipalId, Reference, SecretId,
-    ServiceAccountId, Timestamp, WorkspaceId,
+    AuditEventId, CustomerId, EnvironmentName, IpNetwork, KeyId, OrganizationId, PermissionName, PrincipalId,
+    Reference, RoleId, SecretId, ServiceAccountId, SessionId, TeamId, Timestamp, UserId, WorkspaceId,
 };
 
 use super::text::{TextSchema, Textual, parse};
+use crate::passwords::{MAX_PASSWORD, MIN_PASSWORD, Password};
 
 /// A kind of text, its type forgotten.
 pub(crate) struct Kind {
@@ -28,9 +31,26 @@ pub(crate) const KINDS: &[Kind] = &[
     kind::<SecretId>(),
     kind::<Reference<OrganizationId>>(),
     kind::<Reference<WorkspaceId>>(),
+    kind::<CustomerId>(),
+    kind::<UserId>(),
+    kind::<TeamId>(),
+    kind::<RoleId>(),
+    kind::<SessionId>(),
+    kind::<AuditEventId>(),
+    kind::<Reference<CustomerId>>(),
+    kind::<Reference<UserId>>(),
+    kind::<Reference<TeamId>>(),
+    kind::<Reference<ServiceAccountId>>(),
+    kind::<RoleRef>(),
     kind::<PrincipalId>(),
     kind::<PrincipalReference>(),
+    kind::<ActorId>(),
+    kind::<AuditAction>(),
+    kind::<AuditTarget>(),
+    kind::<RequestId>(),
+    kind::<LocalProgram>(),
     kind::<EnvironmentName>(),
+    kind::<EnvironmentTag>(),
     kind::<PermissionName>(),
     kind::<IpNetwork>(),
     kind::<IpAddr>(),
@@ -41,10 +61,16 @@ pub(crate) const KINDS: &[Kind] = &[
     kind::<Search>(),
     kind::<Cursor>(),
     kind::<ExternalId>(),
+    kind::<Email>(),
     kind::<Label>(),
     kind::<HintText>(),
     kind::<SecretText>(),
     kind::<PresentedSecret>(),
+    kind::<UserAgent>(),
+    kind::<PresentedPassword>(),
+    kind::<NewPassword>(),
+    kind::<LinkUrl>(),
+    kind::<PresentedLink>(),
 ];
 
 /// The schema of a kind that needs no more than this; the other members are set by struct update.
@@ -88,42 +114,43 @@ ids! {
     ServiceAccountId, "ServiceAccountId", "sa", "a service account";
     KeyId, "KeyId", "key", "a key";
     SecretId, "SecretId", "sec", "a secret of a key";
+    CustomerId, "CustomerId", "cus", "a customer";
+    UserId, "UserId", "usr", "a user";
+    TeamId, "TeamId", "team", "a team";
+    RoleId, "RoleId", "role", "a role that the organization made";
+    SessionId, "SessionId", "ses", "a session";
+    AuditEventId, "AuditEventId", "aud", "an audit event";
 }
 
-impl Textual for Reference<OrganizationId> {
-    const SCHEMA: TextSchema = TextSchema {
-        name: "OrganizationReference",
-        description: "An organization, by its id or by the id that your backend gave it.",
-        max_length: wardkey::MAX_NAME,
-        example: OrganizationId::SCHEMA.example,
-        ..PLAIN
-    };
+macro_rules! references {
+    ($($type:ty, $name:literal, $what:literal;)+) => {$(
+        impl Textual for Reference<$type> {
+            const SCHEMA: TextSchema = TextSchema {
+                name: $name,
+                description: concat!($what, ", by its id or by the id that your backend gave it."),
+                max_length: wardkey::MAX_NAME,
+                example: <$type as Textual>::SCHEMA.example,
+                ..PLAIN
+            };
 
-    fn read(text: &str) -> Result<Self, String> {
-        Ok(text.into())
-    }
+            fn read(text: &str) -> Result<Self, String> {
+                Ok(text.into())
+            }
 
-    fn write(&self) -> String {
-        self.to_string()
-    }
+            fn write(&self) -> String {
+                self.to_string()
+            }
+        }
+    )+};
 }
 
-impl Textual for Reference<WorkspaceId> {
-    const SCHEMA: TextSchema = TextSchema {
-        name: "WorkspaceReference",
-        description: "A workspace, by its id or by the id that your backend gave it.",
-        max_length: wardkey::MAX_NAME,
-        example: WorkspaceId::SCHEMA.example,
-        ..PLAIN
-    };
-
-    fn read(text: &str) -> Result<Self, String> {
-        Ok(text.into())
-    }
-
-    fn write(&self) -> String {
-        self.to_string()
-    }
+references! {
+    OrganizationId, "OrganizationReference", "An organization";
+    WorkspaceId, "WorkspaceReference", "A workspace";
+    CustomerId, "CustomerReference", "A customer";
+    UserId, "UserReference", "A user";
+    TeamId, "TeamReference", "A team";
+    ServiceAccountId, "ServiceAccountReference", "A service account";
 }
 
 impl Textual for PrincipalId {
@@ -141,6 +168,76 @@ impl Textual for PrincipalId {
         let user = text.parse().map(Self::User);
         user.or_else(|_| text.parse().map(Self::ServiceAccount))
             .map_err(|_| "not the id of a user or of a service account".to_owned())
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Textual for RoleRef {
+    const SCHEMA: TextSchema = TextSchema {
+        name: "RoleReference",
+        description: "A role: one of the four that every organization has, or one that the organization made, by its id.",
+        pattern: "^(viewer|member|admin|owner|role_[0-9A-Za-z]{22})$",
+        min_length: 5,
+        max_length: RoleId::SCHEMA.max_length,
+        example: "member",
+        ..PLAIN
+    };
+
+    fn read(text: &str) -> Result<Self, String> {
+        let built_in = text.parse().map(Self::BuiltIn);
+        built_in
+            .or_else(|_| text.parse().map(Self::Custom))
+            .map_err(|_| "must be viewer, member, admin, owner, or the id of a role".to_owned())
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::BuiltIn(role) => role.as_str().to_owned(),
+            Self::Custom(id) => id.to_string(),
+        }
+    }
+}
+
+/// Who can have done something: one of these ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ActorId {
+    Key(KeyId),
+    User(UserId),
+    ServiceAccount(ServiceAccountId),
+    Session(SessionId),
+}
+
+impl fmt::Display for ActorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => key.fmt(f),
+            Self::User(user) => user.fmt(f),
+            Self::ServiceAccount(account) => account.fmt(f),
+            Self::Session(session) => session.fmt(f),
+        }
+    }
+}
+
+impl Textual for ActorId {
+    const SCHEMA: TextSchema = TextSchema {
+        name: "ActorId",
+        description: "The id of a key, of a user, of a service account, or of a session.",
+        pattern: "^(key|usr|sa|ses)_[0-9A-Za-z]{22}$",
+        min_length: 25,
+        max_length: 26,
+        example: KeyId::SCHEMA.example,
+        ..PLAIN
+    };
+
+    fn read(text: &str) -> Result<Self, String> {
+        let key = text.parse().map(Self::Key);
+        key.or_else(|_| text.parse().map(Self::User))
+            .or_else(|_| text.parse().map(Self::ServiceAccount))
+            .or_else(|_| text.parse().map(Self::Session))
+            .map_err(|_| "not the id of a key, a user, a service account or a session".to_owned())
     }
 
     fn write(&self) -> String {
@@ -211,6 +308,47 @@ texts! {
         ..PLAIN
     }, anything;
 
+    /// What was done.
+    #[derive(Debug, Clone)]
+    AuditAction: TextSchema {
+        name: "AuditAction",
+        description: "What was done: the kind of object and what happened to it, as `key.revoke`. To look for it also `key.*`: \
+                      every action on that kind of object.",
+        pattern: r"^[a-z_]+\.([a-z_]+|\*)$",
+        min_length: 3,
+        max_length: 64,
+        example: "key.revoke",
+        ..PLAIN
+    }, action;
+
+    /// To what it was done.
+    #[derive(Debug, Clone)]
+    AuditTarget: TextSchema {
+        name: "AuditTarget",
+        description: "The id of the object to which something was done.",
+        example: KeyId::SCHEMA.example,
+        ..PLAIN
+    }, anything;
+
+    /// The id of a request.
+    #[derive(Debug, Clone)]
+    RequestId: TextSchema {
+        name: "RequestId",
+        description: "The id of a request, as in `X-Request-Id`.",
+        example: "trace-1",
+        ..PLAIN
+    }, anything;
+
+    /// A command or program that works on the database itself.
+    #[derive(Debug, Clone)]
+    LocalProgram: TextSchema {
+        name: "LocalProgram",
+        description: "A command or a program that works on the database itself.",
+        max_length: 1_000,
+        example: "wardkey key issue --operator",
+        ..PLAIN
+    }, anything;
+
     /// What is looked for.
     #[derive(Debug, Clone)]
     Search: TextSchema {
@@ -236,11 +374,36 @@ texts! {
     #[derive(Debug, Clone)]
     ExternalId: TextSchema {
         name: "ExternalId",
-        description: "The id that your backend gave it.",
-        max_length: wardkey::MAX_NAME,
+        description: "The id that your backend gave it: at most 100 bytes of UTF-8, without white space.",
+        pattern: r"^\S+$",
+        max_length: wardkey_core::MAX_EXTERNAL_ID,
         example: "tenant-42",
         ..PLAIN
     }, anything;
+
+    /// The short word for an environment.
+    #[derive(Debug, Clone)]
+    EnvironmentTag: TextSchema {
+        name: "EnvironmentTag",
+        description: "The short word for an environment inside secrets, for people to see: lower-case letters and digits, with \
+                      the deployment's prefix ten at most.",
+        pattern: "^[a-z0-9]+$",
+        max_length: 9,
+        example: "live",
+        ..PLAIN
+    }, anything;
+
+    /// The address by which a person is known.
+    #[derive(Debug, Clone)]
+    Email: TextSchema {
+        name: "EmailAddress",
+        description: "An e-mail address. It is compared without regard to case; whether mail arrives there is not asked.",
+        pattern: r"^[^@\s]+@\S+$",
+        min_length: 3,
+        max_length: 254,
+        example: "ada@example.com",
+        ..PLAIN
+    }, address;
 
     /// What people read.
     #[derive(Debug, Clone)]
@@ -279,10 +442,97 @@ texts! {
         example: SecretText::SCHEMA.example,
         ..PLAIN
     }, anything;
+
+    /// What a browser says of itself.
+    #[derive(Debug, Clone)]
+    UserAgent: TextSchema {
+        name: "UserAgent",
+        description: "A browser, in its own words.",
+        min_length: 0,
+        max_length: 300,
+        example: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+        ..PLAIN
+    }, anything;
+}
+
+texts! {
+    /// A link, as it is sent to a person. It cannot be printed.
+    LinkUrl: TextSchema {
+        name: "LinkUrl",
+        description: "A link to be opened in a browser. Whoever has it is taken for the person for whom it was made.",
+        pattern: "/login#[A-Za-z0-9_-]{43}$",
+        min_length: 50,
+        max_length: 2_000,
+        example: "https://keys.example.com/login#EXAMPLEexampleEXAMPLEexampleEXAMPLEexampleE",
+        ..PLAIN
+    }, anything;
+
+    /// What stands behind the `#` of a link that somebody presented; anything at all. It cannot be printed.
+    PresentedLink: TextSchema {
+        name: "PresentedLink",
+        description: "What stands behind the `#` of a link.",
+        min_length: 0,
+        max_length: 200,
+        example: "EXAMPLEexampleEXAMPLEexampleEXAMPLEexampleE",
+        ..PLAIN
+    }, anything;
+}
+
+/// A password that somebody typed to log in; anything that a password can be. It cannot be printed.
+pub(crate) struct PresentedPassword(pub(crate) Password);
+
+impl Textual for PresentedPassword {
+    const SCHEMA: TextSchema = TextSchema {
+        name: "PresentedPassword",
+        description: "A password, as somebody typed it.",
+        max_length: MAX_PASSWORD,
+        example: NewPassword::SCHEMA.example,
+        ..PLAIN
+    };
+
+    fn read(text: &str) -> Result<Self, String> {
+        Ok(Self(text.into()))
+    }
+
+    fn write(&self) -> String {
+        self.0.expose().to_owned()
+    }
+}
+
+/// A password that somebody chose. Whether it is easily guessed is for [`Password::check`] to say. It cannot be printed.
+pub(crate) struct NewPassword(pub(crate) Password);
+
+impl Textual for NewPassword {
+    const SCHEMA: TextSchema = TextSchema {
+        name: "NewPassword",
+        description: "A new password: a few words of one's own will do. It may be of any characters that are no control \
+                      characters; one that is easily guessed, such as a known phrase, one word again and again, or the \
+                      e-mail address, is refused.",
+        min_length: MIN_PASSWORD,
+        max_length: MAX_PASSWORD,
+        example: "seven green bicycles under water",
+        ..PLAIN
+    };
+
+    fn read(text: &str) -> Result<Self, String> {
+        Ok(Self(text.into()))
+    }
+
+    fn write(&self) -> String {
+        self.0.expose().to_owned()
+    }
 }
 
 fn anything(_: &str) -> Result<(), String> {
     Ok(())
+}
+
+fn action(text: &str) -> Result<(), String> {
+    let word = |text: &str| !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_'));
+    match text.split_once('.') {
+        Some((kind, verb)) if word(kind) && (verb == "*" || word(verb)) => Ok(()),
+        _ => Err("must be of the form key.revoke or key.*".to_owned()),
+    }
 }
 
 fn one_line(text: &str) -> Result<(), String> {
@@ -290,6 +540,12 @@ fn one_line(text: &str) -> Result<(), String> {
         return Err("must be one line, without control characters".to_owned());
     }
     if text.trim().is_empty() { Err("must not be blank".to_owned()) } else { Ok(()) }
+}
+
+fn address(text: &str) -> Result<(), String> {
+    let named = text.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty());
+    let visible = text.chars().all(|c| !c.is_control() && !c.is_whitespace());
+    if named && visible { Ok(()) } else { Err("must be an e-mail address".to_owned()) }
 }
 
 impl Textual for EnvironmentName {

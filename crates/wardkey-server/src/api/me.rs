@@ -1,16 +1,20 @@
-//! What a key may know of itself, and do to itself.
+//! What a caller may know of itself, and do to itself.
 
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
-use wardkey_core::{Denial, PrincipalId, Timestamp};
+use wardkey::Via;
+use wardkey_core::{Denial, PrincipalId, SessionId, Timestamp};
 
 use super::Tag;
 use super::answer::Answer;
-use super::credentials::AsSelf;
-use super::keys::{Key, Reasoned};
-use super::kinds::Name;
-use super::organizations::Organization;
+use super::credentials::{AsSelf, Programs};
+use super::cursor::List;
+use super::keys::{Key, KeyPage, KeyQuery, Reasoned};
+use super::kinds::{Email, Name};
+use super::organizations::{Organization, OrganizationPage};
+use super::pages::{PageQuery, next};
+use super::parameters::InQuery;
 use super::principals::PrincipalType;
 use super::rights::Rights;
 use super::text::Text;
@@ -23,7 +27,8 @@ pub(super) struct Me;
 impl Me {
     /// Get the caller
     ///
-    /// Whose key it is, to which organization it belongs, and what it may do where. Keys of every environment may ask.
+    /// For a key: on whose behalf it acts, to which organization it belongs, and what it may do where. Keys of every
+    /// environment may ask. For a person who is logged in: who they are; what they may do depends on the organization.
     #[oai(path = "/me", method = "get", operation_id = "get_me")]
     async fn get_me(&self, caller: AsSelf) -> Answer<Json<MeView>> {
         let me = caller.own.me().await.map_err(gone)?;
@@ -32,11 +37,34 @@ impl Me {
 
     /// List the caller's organizations
     ///
-    /// The organizations in which the caller may act: for a key, the one to which it belongs.
+    /// The organizations in which the caller may act, the newest first: for a key the one to which it belongs, for a person
+    /// every one of which they are a member.
     #[oai(path = "/me/organizations", method = "get", operation_id = "list_my_organizations")]
-    async fn list_my_organizations(&self, caller: AsSelf) -> Answer<Json<MyOrganizations>> {
-        let organizations = caller.own.organizations().await.map_err(gone)?;
-        Ok(Json(MyOrganizations { items: organizations.into_iter().map(Into::into).collect() }))
+    async fn list_my_organizations(
+        &self,
+        caller: AsSelf,
+        page: InQuery<PageQuery>,
+    ) -> Answer<Json<OrganizationPage>> {
+        let AsSelf { own, app, .. } = caller;
+        let list = List::of("list_my_organizations");
+        let request = page.0.of(&list, &app.cursors)?;
+        let page = own.organizations(request).await.map_err(gone)?;
+        let next_cursor = next(&page, |organization| organization.id, &list, &app.cursors);
+        Ok(Json(OrganizationPage::new(page.items, next_cursor)))
+    }
+
+    /// List the caller's keys
+    ///
+    /// The newest first: for a key those of its own user or service account in its organization, for a person those of their
+    /// own in every organization. Deleted keys are not shown.
+    #[oai(path = "/me/keys", method = "get", operation_id = "list_my_keys")]
+    async fn list_my_keys(&self, caller: AsSelf, query: InQuery<KeyQuery>) -> Answer<Json<KeyPage>> {
+        let AsSelf { own, app, .. } = caller;
+        let list = query.0.list_from(List::of("list_my_keys"));
+        let (filter, request) = query.0.split(&list, &app.cursors)?;
+        let page = own.list_keys(filter, request).await.map_err(gone)?;
+        let next_cursor = next(&page, |key| key.id, &list, &app.cursors);
+        Ok(Json(KeyPage::new(page.items, next_cursor, own.now())))
     }
 
     /// Revoke the calling key
@@ -45,7 +73,7 @@ impl Me {
     #[oai(path = "/me/revoke", method = "post", operation_id = "revoke_my_key")]
     async fn revoke_my_key(
         &self,
-        caller: AsSelf,
+        caller: AsSelf<Programs>,
         /// Why; may be left out.
         body: Optional<Reasoned>,
     ) -> Answer<Json<Key>> {
@@ -62,32 +90,44 @@ fn gone(error: wardkey::Error) -> Refusal {
     }
 }
 
-/// Who the caller is and what it may do.
+/// Who the caller is, and what it may do.
 #[derive(Debug, Object)]
-#[oai(rename = "Me", example)]
+#[oai(rename = "Me", skip_serializing_if_is_none, example)]
 struct MeView {
-    /// On whose behalf the key acts.
+    /// The person who is logged in, or on whose behalf the key acts.
     principal: NamedPrincipal,
-    /// The organization to which the key belongs.
-    organization: Organization,
-    /// The key.
-    key: Key,
-    /// What it may do, and where.
-    rights: Rights,
+    /// The person's e-mail address; absent for a service account.
+    email: Option<Text<Email>>,
+    /// The session; absent for a key.
+    session: Option<Text<SessionId>>,
+    /// The organization to which the key belongs; absent for a person who is logged in.
+    organization: Option<Organization>,
+    /// The key; absent for a person who is logged in.
+    key: Option<Key>,
+    /// What the key may do, and where; absent for a person who is logged in.
+    rights: Option<Rights>,
 }
 
 impl MeView {
     fn new(me: wardkey::Me, now: Timestamp) -> Self {
-        let wardkey::Me { organization, principal, principal_name, key, rights } = me;
-        Self {
-            principal: NamedPrincipal {
-                kind: principal.into(),
-                id: principal.into(),
-                name: Name(principal_name).into(),
+        let wardkey::Me { principal, principal_name, email, via } = me;
+        let principal = NamedPrincipal {
+            kind: principal.into(),
+            id: principal.into(),
+            name: Name(principal_name).into(),
+        };
+        let email = email.map(|email| Email(email).into());
+        let bare = Self { principal, email, session: None, organization: None, key: None, rights: None };
+        match via {
+            Via::Key { key, organization, rights } => Self {
+                organization: Some((*organization).into()),
+                key: Some(Key::new(*key, now)),
+                rights: Some((&rights.rights).into()),
+                ..bare
             },
-            organization: organization.into(),
-            key: Key::new(key, now),
-            rights: (&rights.rights).into(),
+            Via::Session { session } => Self { session: Some(session.into()), ..bare },
+            // Whoever stands in a person's place has neither.
+            _ => bare,
         }
     }
 }
@@ -100,9 +140,11 @@ impl Example for MeView {
                 id: Text::example(),
                 name: Name("Scheduler".to_owned()).into(),
             },
-            organization: Organization::example(),
-            key: Key::example(),
-            rights: Rights::example(),
+            email: None,
+            session: None,
+            organization: Some(Organization::example()),
+            key: Some(Key::example()),
+            rights: Some(Rights::example()),
         }
     }
 }
@@ -117,18 +159,4 @@ struct NamedPrincipal {
     id: Text<PrincipalId>,
     /// What people call it.
     name: Text<Name>,
-}
-
-/// The organizations in which the caller may act.
-#[derive(Debug, Object)]
-#[oai(example)]
-struct MyOrganizations {
-    /// The organizations.
-    items: Vec<Organization>,
-}
-
-impl Example for MyOrganizations {
-    fn example() -> Self {
-        Self { items: vec![Organization::example()] }
-    }
 }

@@ -1,19 +1,28 @@
 //! Organizations: the tenants.
 
+mod input;
+
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+use poem_openapi::{Enum, Object, OpenApi};
 use wardkey_core::permission::{AdminOrganization, OperatorOrganizations};
-use wardkey_core::{OrganizationId, OrganizationKind, Standing, Timestamp};
+use wardkey_core::{OrganizationId, OrganizationKind, Reference, Standing, Timestamp};
 
+pub(super) use self::input::RULES;
+use self::input::{
+    CreateOrganizationRequest, OrganizationQuery, SetExternalIdRequest, SetKeyLimitRequest,
+    UpdateOrganizationRequest,
+};
 use super::Tag;
-use super::answer::Answer;
+use super::answer::{Answer, Created, Deleted, Refusals, Shown, made};
 use super::credentials::{InDeployment, InOrganization};
-use super::cursor::List;
+use super::keys::Reasoned;
 use super::kinds::{Cursor, ExternalId, Name};
-use super::pages::{PageQuery, next};
-use super::parameters::{InQuery, etag};
+use super::pages::next;
+use super::parameters::{IdempotencyKey, IfMatch, InPath, InQuery, OptionalIfMatch};
 use super::text::Text;
+use crate::json::{Optional, Strict};
+use crate::problem::Code;
 
 pub(super) struct Organizations;
 
@@ -26,14 +35,39 @@ impl Organizations {
     async fn list_organizations(
         &self,
         operator: InDeployment<OperatorOrganizations>,
-        page: InQuery<PageQuery>,
+        query: InQuery<OrganizationQuery>,
     ) -> Answer<Json<OrganizationPage>> {
-        let list = List::of("list_organizations");
-        let cursors = &operator.app.cursors;
-        let request = page.0.of(&list, cursors)?;
-        let page = operator.deployment.list_organizations(request).await?;
-        let next_cursor = next(&page, |organization| organization.id, &list, cursors);
-        Ok(Json(OrganizationPage { items: page.items.into_iter().map(Into::into).collect(), next_cursor }))
+        let InDeployment { deployment, app, .. } = operator;
+        let list = query.0.list();
+        let (filter, request) = query.0.split(&list, &app.cursors)?;
+        let page = deployment.list_organizations(filter, request).await?;
+        let next_cursor = next(&page, |organization| organization.id, &list, &app.cursors);
+        Ok(Json(OrganizationPage::new(page.items, next_cursor)))
+    }
+
+    /// Create an organization
+    ///
+    /// A new tenant, without members, workspaces and keys. For the people who run the deployment.
+    #[oai(path = "/organizations", method = "post", operation_id = "create_organization")]
+    async fn create_organization(
+        &self,
+        operator: InDeployment<OperatorOrganizations>,
+        /// Makes repetitions of this request one request, for 24 hours: they get the same organization.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: IdempotencyKey,
+        /// The organization to be created.
+        body: Strict<CreateOrganizationRequest>,
+    ) -> Answer<Created<Organization>, Naming> {
+        let Strict { value, digest } = body;
+        let InDeployment { deployment, app, .. } = operator;
+        let deployment = idempotency_key.once_in_deployment(deployment, digest);
+        let CreateOrganizationRequest { name, external_id, key_limit } = value;
+        let (name, external_id) = (name.0.0, external_id.map(|id| id.0.0));
+        let (organization, replayed) =
+            made(deployment.create_organization(name, external_id, key_limit).await?);
+        let wardkey::Organization { id, version, .. } = organization;
+        let location = format!("{}/v1/organizations/{id}", app.base_url);
+        Ok(Created::new(organization, location, version, replayed))
     }
 
     /// Get an organization
@@ -45,23 +79,159 @@ impl Organizations {
         /// The organization, by its id or by the id that your backend gave it.
         #[oai(name = "organization_id")]
         admin: InOrganization<AdminOrganization>,
-    ) -> Answer<OrganizationAnswer> {
-        let organization = admin.tenant.organization().await?;
-        let etag = etag(organization.version);
-        Ok(OrganizationAnswer::Ok(Json(organization.into()), etag))
+    ) -> Answer<Shown<Organization>> {
+        Ok(shown(admin.tenant.organization().await?))
+    }
+
+    /// Update an organization
+    ///
+    /// Members that are left out stay as they are. State, external id and key limit are for the people who run the deployment
+    /// to set.
+    #[oai(path = "/organizations/:organization_id", method = "patch", operation_id = "update_organization")]
+    async fn update_organization(
+        &self,
+        /// The organization, by its id or by the id that your backend gave it.
+        #[oai(name = "organization_id")]
+        admin: InOrganization<AdminOrganization>,
+        /// The `ETag` of the organization as you know it. If it has changed since, nothing is written.
+        #[oai(name = "If-Match")]
+        if_match: IfMatch,
+        /// What shall be different.
+        body: Strict<UpdateOrganizationRequest>,
+    ) -> Answer<Shown<Organization>> {
+        Ok(shown(admin.tenant.update_organization(if_match.0, body.value.into_patch()).await?))
+    }
+
+    /// Delete an organization
+    ///
+    /// Revokes every key of it, for ever and at once, and hides it with all that belongs to it. Its external id is free again.
+    /// The organization that runs the deployment stays. For the people who run it.
+    #[oai(path = "/organizations/:organization_id", method = "delete", operation_id = "delete_organization")]
+    async fn delete_organization(
+        &self,
+        operator: InDeployment<OperatorOrganizations>,
+        /// The organization, by its id or by the id that your backend gave it.
+        organization_id: InPath<Reference<OrganizationId>, 0>,
+        /// The `ETag` of the organization as you know it. If it has changed since, nothing is written.
+        #[oai(name = "If-Match")]
+        if_match: OptionalIfMatch,
+    ) -> Answer<Deleted, Ending> {
+        operator.deployment.delete_organization(&organization_id.0, if_match.0).await?;
+        Ok(Deleted::Done)
+    }
+
+    /// Suspend an organization
+    ///
+    /// Its keys are refused at once, and its people cannot enter it, until it is resumed. Repeating it changes nothing. The
+    /// organization that runs the deployment stays. For the people who run it.
+    #[oai(
+        path = "/organizations/:organization_id/suspend",
+        method = "post",
+        operation_id = "suspend_organization"
+    )]
+    async fn suspend_organization(
+        &self,
+        operator: InDeployment<OperatorOrganizations>,
+        /// The organization, by its id or by the id that your backend gave it.
+        organization_id: InPath<Reference<OrganizationId>, 0>,
+        /// The `ETag` of the organization as you know it. If it has changed since, nothing is written.
+        #[oai(name = "If-Match")]
+        if_match: OptionalIfMatch,
+        /// Why; may be left out.
+        body: Optional<Reasoned>,
+    ) -> Answer<Shown<Organization>, Ending> {
+        let (id, reason) = (organization_id.0, body.value.into_reason());
+        Ok(shown(operator.deployment.suspend_organization(&id, if_match.0, reason).await?))
+    }
+
+    /// Resume an organization
+    ///
+    /// A suspended organization works again, with all keys that it has. Repeating it changes nothing. For the people who run
+    /// the deployment.
+    #[oai(
+        path = "/organizations/:organization_id/resume",
+        method = "post",
+        operation_id = "resume_organization"
+    )]
+    async fn resume_organization(
+        &self,
+        operator: InDeployment<OperatorOrganizations>,
+        /// The organization, by its id or by the id that your backend gave it.
+        organization_id: InPath<Reference<OrganizationId>, 0>,
+        /// The `ETag` of the organization as you know it. If it has changed since, nothing is written.
+        #[oai(name = "If-Match")]
+        if_match: OptionalIfMatch,
+        /// Why; may be left out.
+        body: Optional<Reasoned>,
+    ) -> Answer<Shown<Organization>> {
+        let (id, reason) = (organization_id.0, body.value.into_reason());
+        Ok(shown(operator.deployment.resume_organization(&id, if_match.0, reason).await?))
+    }
+
+    /// Set the key limit
+    ///
+    /// How many active and disabled keys the organization may have; `null` is the usual number, 10. A lower one revokes
+    /// nothing: it refuses new keys until there are fewer. For the people who run the deployment.
+    #[oai(path = "/organizations/:organization_id/key-limit", method = "put", operation_id = "set_key_limit")]
+    async fn set_key_limit(
+        &self,
+        operator: InDeployment<OperatorOrganizations>,
+        /// The organization, by its id or by the id that your backend gave it.
+        organization_id: InPath<Reference<OrganizationId>, 0>,
+        /// The `ETag` of the organization as you know it. If it has changed since, nothing is written.
+        #[oai(name = "If-Match")]
+        if_match: IfMatch,
+        /// The limit.
+        body: Strict<SetKeyLimitRequest>,
+    ) -> Answer<Shown<Organization>> {
+        let (id, SetKeyLimitRequest { key_limit }) = (organization_id.0, body.value);
+        Ok(shown(operator.deployment.set_key_limit(&id, if_match.0, key_limit.0).await?))
+    }
+
+    /// Set the external id
+    ///
+    /// The id by which your backend finds the organization; `null` takes it away. It is for the people who run the deployment
+    /// to set, since a tenant that could choose it might pass for another.
+    #[oai(
+        path = "/organizations/:organization_id/external-id",
+        method = "put",
+        operation_id = "set_organization_external_id"
+    )]
+    async fn set_organization_external_id(
+        &self,
+        operator: InDeployment<OperatorOrganizations>,
+        /// The organization, by its id or by the id that your backend gave it.
+        organization_id: InPath<Reference<OrganizationId>, 0>,
+        /// The `ETag` of the organization as you know it. If it has changed since, nothing is written.
+        #[oai(name = "If-Match")]
+        if_match: IfMatch,
+        /// The external id.
+        body: Strict<SetExternalIdRequest>,
+    ) -> Answer<Shown<Organization>, Naming> {
+        let (id, SetExternalIdRequest { external_id }) = (organization_id.0, body.value);
+        let external_id = external_id.0.map(|id| id.0.0);
+        let deployment = operator.deployment;
+        Ok(shown(deployment.set_organization_external_id(&id, if_match.0, external_id).await?))
     }
 }
 
-#[derive(ApiResponse)]
-enum OrganizationAnswer {
-    /// The organization.
-    #[oai(status = 200)]
-    Ok(
-        Json<Organization>,
-        /// The version of the organization.
-        #[oai(header = "ETag")]
-        String,
-    ),
+fn shown(organization: wardkey::Organization) -> Shown<Organization> {
+    let version = organization.version;
+    Shown::new(organization, version)
+}
+
+/// What can stand in the way of a name.
+struct Naming;
+
+impl Refusals for Naming {
+    const CODES: &'static [Code] = &[Code::ExternalIdInUse];
+}
+
+/// What can stand in the way of an end.
+struct Ending;
+
+impl Refusals for Ending {
+    const CODES: &'static [Code] = &[Code::OperatorOrganization];
 }
 
 /// `tenant`, or `operator`: the one organization whose people run the deployment.
@@ -80,6 +250,25 @@ pub(super) enum StandingView {
     Suspended,
 }
 
+impl StandingView {
+    /// The word on the wire.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
+impl From<StandingView> for Standing {
+    fn from(state: StandingView) -> Self {
+        match state {
+            StandingView::Active => Self::Active,
+            StandingView::Suspended => Self::Inactive,
+        }
+    }
+}
+
 impl From<Standing> for StandingView {
     fn from(standing: Standing) -> Self {
         match standing {
@@ -92,7 +281,7 @@ impl From<Standing> for StandingView {
 /// An organization: a tenant, to which keys belong.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none, example)]
-pub(super) struct Organization {
+pub(crate) struct Organization {
     /// Its id.
     id: Text<OrganizationId>,
     /// What people call it.
@@ -164,12 +353,18 @@ impl Example for Organization {
 /// A page of organizations.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none, example)]
-struct OrganizationPage {
+pub(super) struct OrganizationPage {
     /// The organizations, the newest first.
     #[oai(validator(max_items = 100))]
     items: Vec<Organization>,
     /// Leads to the next page; absent on the last.
     next_cursor: Option<Text<Cursor>>,
+}
+
+impl OrganizationPage {
+    pub(super) fn new(organizations: Vec<wardkey::Organization>, next_cursor: Option<Text<Cursor>>) -> Self {
+        Self { items: organizations.into_iter().map(Into::into).collect(), next_cursor }
+    }
 }
 
 impl Example for OrganizationPage {

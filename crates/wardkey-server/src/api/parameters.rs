@@ -7,30 +7,18 @@ use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseFromJSON, Type as _};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde_json::Value;
-use wardkey_core::{Denial, FieldError, KeyId, SecretId};
+use wardkey::{DeploymentHandle, Tenant};
+use wardkey_core::{Denial, FieldError, Reference, UserId};
 
 use super::schema;
 use super::text::{Text, Textual};
 use crate::problem::{Code, Refusal};
 
-/// An object in the path below its organization. An id that cannot be one is that of an object which does not exist.
-pub(crate) struct InPath<I>(pub(crate) I);
+/// An object in the path, which is its parameter number `AT`; below an organization that is number 1. An id that cannot
+/// be one is that of an object which does not exist.
+pub(crate) struct InPath<I, const AT: usize = 1>(pub(crate) I);
 
-/// What can be named in a path.
-pub(crate) trait PathId: Textual {
-    /// The parameter's name inside the router, which counts them.
-    const PARAMETER: &'static str;
-}
-
-impl PathId for KeyId {
-    const PARAMETER: &'static str = "param1";
-}
-
-impl PathId for SecretId {
-    const PARAMETER: &'static str = "param2";
-}
-
-impl<'a, I: PathId> ApiExtractor<'a> for InPath<I> {
+impl<'a, I: Textual, const AT: usize> ApiExtractor<'a> for InPath<I, AT> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
     const PARAM_IS_REQUIRED: bool = true;
 
@@ -54,7 +42,8 @@ impl<'a, I: PathId> ApiExtractor<'a> for InPath<I> {
         _: &mut RequestBody,
         _: ExtractParamOptions<Text<I>>,
     ) -> Result<Self> {
-        let text = request.raw_path_param(I::PARAMETER).unwrap_or_default();
+        // The router counts the parameters.
+        let text = request.raw_path_param(&format!("param{AT}")).unwrap_or_default();
         Ok(Self(I::read(text).map_err(|_| Refusal::from(Denial::NotFound))?))
     }
 }
@@ -202,8 +191,44 @@ impl<'a> ApiExtractor<'a> for OptionalIfMatch {
     }
 }
 
+/// By what an operator stands in a user's place.
+pub(crate) const ACT_AS_NAME: &str = "Wardkey-Act-As";
+
+/// The user in whose place the request is made, if it says so.
+pub(crate) fn act_as(request: &Request) -> Result<Option<Reference<UserId>>, Refusal> {
+    let name = HeaderName::from_static("wardkey-act-as");
+    let Some(text) = header(request, &name, ACT_AS_NAME)? else { return Ok(None) };
+    if (1..=wardkey::MAX_NAME).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(Some(text.into()));
+    }
+    let detail = "must be the id of a user, or the id that your backend gave to one";
+    Err(at_header(ACT_AS_NAME, "malformed", detail))
+}
+
 /// The key under which a repetition of the request is recognised, from `Idempotency-Key`.
 pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
+
+impl IdempotencyKey {
+    /// The same tenant, in which the request with this body happens once if the client said how to recognise it.
+    pub(crate) fn once(self, tenant: Tenant, request: [u8; 32]) -> Tenant {
+        match self.0 {
+            Some(key) => tenant.with_idempotency_key(key, request),
+            None => tenant,
+        }
+    }
+
+    /// The same deployment, in which the request with this body happens once if the client said how to recognise it.
+    pub(crate) fn once_in_deployment(
+        self,
+        deployment: DeploymentHandle,
+        request: [u8; 32],
+    ) -> DeploymentHandle {
+        match self.0 {
+            Some(key) => deployment.with_idempotency_key(key, request),
+            None => deployment,
+        }
+    }
+}
 
 const IDEMPOTENCY_KEY_NAME: &str = "Idempotency-Key";
 

@@ -58,7 +58,7 @@ struct Place {
 
 impl From<&WorkspaceRights> for Place {
     fn from(workspace: &WorkspaceRights) -> Self {
-        let WorkspaceRights { id, external_id, held } = workspace;
+        let WorkspaceRights { id, external_id, held, networks: _ } = workspace;
         Self {
             id: (*id).into(),
             external_id: external_id.clone().map(|id| ExternalId(id).into()),

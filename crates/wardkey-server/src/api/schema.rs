@@ -35,7 +35,20 @@ pub(crate) struct Misfit {
 }
 
 fn rule_of(schema: &str) -> Option<&'static Rule> {
-    super::keys::RULES.iter().find(|rule| rule.schema == schema)
+    let rules = [
+        super::customers::RULES,
+        super::environments::RULES,
+        super::keys::RULES,
+        super::members::RULES,
+        super::organizations::RULES,
+        super::roles::RULES,
+        super::service_accounts::RULES,
+        super::session_policies::RULES,
+        super::teams::RULES,
+        super::users::RULES,
+        super::workspaces::RULES,
+    ];
+    rules.into_iter().flatten().find(|rule| rule.schema == schema)
 }
 
 /// Every schema of the API.

@@ -7,13 +7,13 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use wardkey_core::permission::OperatorVerify;
 use wardkey_core::{
-    Code, Denial, EnvironmentName, KeyId, KeySummary, NeededPermissions, OrganizationId, PermissionName,
-    Reference, Requirement, SecretId, Verification, VerifyError, WorkspaceId,
+    Code, CustomerId, Denial, EnvironmentName, KeyId, KeySummary, NeededPermissions, OrganizationId,
+    PermissionName, Reference, Requirement, SecretId, Verification, VerifyError, WorkspaceId,
 };
 
 use super::Tag;
 use super::answer::Answer;
-use super::credentials::{AnyEnvironment, InDeployment};
+use super::credentials::{InDeployment, Programs};
 use super::kinds::{ExternalId, PresentedSecret};
 use super::principals::Principal;
 use super::rights::Rights;
@@ -35,15 +35,15 @@ impl Verify {
     #[oai(path = "/verify", method = "post", operation_id = "verify_key")]
     async fn verify_key(
         &self,
-        caller: InDeployment<OperatorVerify, AnyEnvironment>,
+        caller: InDeployment<OperatorVerify, Programs>,
         /// What was presented, and what it is needed for.
         body: Strict<VerifyRequest>,
     ) -> Answer<Json<VerifyAnswer>> {
-        let VerifyRequest { secret, permissions, workspace_id, ip } = body.value;
+        let VerifyRequest { secret, permissions, workspace_id, customer_id, ip } = body.value;
         let requirement = Requirement {
             permissions: NeededPermissions::AllOf(permissions.into_iter().map(|name| name.0).collect()),
             workspace: workspace_id.map(|id| id.0),
-            customer: None,
+            customer: customer_id.map(|id| id.0),
         };
         let address = ip.map(|address| address.0);
         match caller.deployment.verify(secret.0.0.as_bytes(), address, &requirement).await? {
@@ -65,6 +65,9 @@ struct VerifyRequest {
     permissions: Vec<Text<PermissionName>>,
     /// Where they are needed. Without it, a permission that is held in any workspace will do.
     workspace_id: Option<Text<Reference<WorkspaceId>>>,
+    /// For which customer of the key's organization. One that the key does not reach is `not_found`, as is one that does
+    /// not exist.
+    customer_id: Option<Text<Reference<CustomerId>>>,
     /// Where the client's request came from. A key that is restricted to networks is refused without it.
     ip: Option<Text<IpAddr>>,
 }
@@ -75,6 +78,7 @@ impl Example for VerifyRequest {
             secret: Text::example(),
             permissions: vec![Text::example()],
             workspace_id: None,
+            customer_id: None,
             ip: Some(Text::example()),
         }
     }

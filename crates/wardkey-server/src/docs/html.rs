@@ -28,7 +28,8 @@ pub(super) fn inline(text: &str) -> String {
     html
 }
 
-/// A description: paragraphs between empty lines, lists of lines that start with a hyphen.
+/// A description: paragraphs between empty lines, lists of lines that start with a hyphen, tables of lines that start with
+/// a bar.
 pub(super) fn prose(text: &str) -> String {
     let mut html = String::new();
     for block in text.split("\n\n").map(str::trim).filter(|block| !block.is_empty()) {
@@ -36,11 +37,25 @@ pub(super) fn prose(text: &str) -> String {
             let items =
                 block.lines().map(|line| format!("<li>{}</li>", inline(line.trim_start_matches("- "))));
             html.push_str(&format!("<ul>{}</ul>", items.collect::<String>()));
+        } else if block.starts_with('|') {
+            html.push_str(&table(block));
         } else {
             html.push_str(&format!("<p>{}</p>", inline(&block.replace('\n', " "))));
         }
     }
     html
+}
+
+/// A table whose first line names the columns, and whose second only draws a line.
+fn table(block: &str) -> String {
+    let row = |line: &str, cell: &str| {
+        let cells = line.trim().trim_matches('|').split('|');
+        let cells: String = cells.map(|text| format!("<{cell}>{}</{cell}>", inline(text.trim()))).collect();
+        format!("<tr>{cells}</tr>")
+    };
+    let head = block.lines().take(1).map(|line| row(line, "th"));
+    let body = block.lines().skip(2).map(|line| row(line, "td"));
+    format!("<table>{}</table>", head.chain(body).collect::<String>())
 }
 
 #[cfg(test)]
@@ -56,5 +71,11 @@ mod tests {
     #[test]
     fn empty_lines_part_paragraphs_and_hyphens_make_lists() {
         assert_eq!(prose("one\ntwo\n\n- a\n- b"), "<p>one two</p><ul><li>a</li><li>b</li></ul>");
+    }
+
+    #[test]
+    fn bars_make_tables() {
+        let html = "<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td><code>2</code></td></tr></table>";
+        assert_eq!(prose("| a | b |\n|---|---|\n| 1 | `2` |"), html);
     }
 }

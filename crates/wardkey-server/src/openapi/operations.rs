@@ -6,18 +6,20 @@ use serde_json::{Map, Value, json};
 use wardkey_poem::openapi::SECURITY_SCHEMES;
 
 use super::{problems, referred, schemas, walk};
-use crate::api::{ANY_OF, OWN_ENVIRONMENT, STATUS_AND_CODE};
+use crate::api::{ACT_AS, ACT_AS_NAME, ANY_OF, OWN_ENVIRONMENT, SESSION_SCHEME, STATUS_AND_CODE};
+use crate::problem;
 
 /// Makes every operation whole.
 pub(super) fn correct(paths: &mut Value, schemas: &mut Value) {
     let known = schemas.clone();
     let mut query_objects = BTreeSet::new();
     for (_, path) in paths.as_object_mut().into_iter().flatten() {
-        for (_, operation) in path.as_object_mut().into_iter().flatten() {
+        for (method, operation) in path.as_object_mut().into_iter().flatten() {
             let credential = Credential::take(operation);
             let mut refusals = Refusals::default();
-            refusals.follow_from_credential(&credential);
+            refusals.follow_from_credential(&credential, method == "get");
             correct_parameters(operation, &known, &mut query_objects, &mut refusals);
+            credential.add_parameter(operation, &mut refusals);
             correct_body(operation, &known, &mut refusals);
             correct_responses(operation, &known, refusals);
             credential.write(operation);
@@ -31,9 +33,12 @@ pub(super) fn correct(paths: &mut Value, schemas: &mut Value) {
 
 /// What the credential's type has put among the names of the security schemes.
 struct Credential {
+    /// None if the operation needs no credential.
+    schemes: Vec<String>,
     permissions: Vec<String>,
     any_of: bool,
     own_environment: bool,
+    act_as: bool,
 }
 
 impl Credential {
@@ -44,21 +49,67 @@ impl Credential {
             .into_iter()
             .flatten()
             .filter_map(|scheme| scheme.as_object()?.keys().next().cloned());
-        let mut credential = Self { permissions: Vec::new(), any_of: false, own_environment: false };
+        let mut credential = Self {
+            schemes: Vec::new(),
+            permissions: Vec::new(),
+            any_of: false,
+            own_environment: false,
+            act_as: false,
+        };
         for name in names {
             match name.as_str() {
+                ACT_AS => credential.act_as = true,
                 ANY_OF => credential.any_of = true,
                 OWN_ENVIRONMENT => credential.own_environment = true,
-                scheme if SECURITY_SCHEMES.contains(&scheme) => {}
+                scheme if scheme == SESSION_SCHEME || SECURITY_SCHEMES.contains(&scheme) => {
+                    credential.schemes.push(scheme.to_owned());
+                }
                 permission => credential.permissions.push(permission.to_owned()),
             }
         }
         credential
     }
 
+    fn takes_sessions(&self) -> bool {
+        self.schemes.iter().any(|scheme| scheme == SESSION_SCHEME)
+    }
+
+    fn takes_keys(&self) -> bool {
+        self.schemes.iter().any(|scheme| SECURITY_SCHEMES.contains(&scheme.as_str()))
+    }
+
+    /// The header by which an operator stands in a user's place.
+    fn add_parameter(&self, operation: &mut Value, refusals: &mut Refusals) {
+        if !self.act_as {
+            return;
+        }
+        refusals.add(400, &["invalid_request"]);
+        refusals.add(403, &[wardkey_core::Code::InsufficientPermissions.as_str()]);
+        refusals.add(404, &[wardkey_core::Code::NotFound.as_str()]);
+        let parameter = json!({
+            "name": ACT_AS_NAME,
+            "in": "header",
+            "description": "The user in whose place the request is made, by the id or by the id that your backend gave. It \
+                            takes `operator:act`: what the user may do here can be done, and no more. The audit log names \
+                            both.",
+            "required": false,
+            "schema": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": wardkey::MAX_NAME,
+                "example": "usr_0Uk5xVJ3pYqG8dTzMw2Rf6",
+            },
+        });
+        let parameters =
+            operation.as_object_mut().map(|all| all.entry("parameters").or_insert_with(|| json!([])));
+        if let Some(Value::Array(parameters)) = parameters {
+            parameters.push(parameter);
+        }
+    }
+
     fn write(&self, operation: &mut Value) {
         operation["security"] =
-            SECURITY_SCHEMES.iter().map(|scheme| json!({ (*scheme): [] })).collect::<Vec<_>>().into();
+            self.schemes.iter().map(|scheme| json!({ scheme.as_str(): [] })).collect::<Vec<_>>().into();
         operation["x-required-permissions"] =
             if self.any_of { json!([self.permissions]) } else { json!(self.permissions) };
     }
@@ -73,11 +124,24 @@ impl Refusals {
         self.0.entry(status).or_default().extend(codes.iter().map(|code| (*code).to_owned()));
     }
 
-    fn follow_from_credential(&mut self, credential: &Credential) {
+    /// A key that is sent is looked at, whether or not the operation takes it.
+    fn follow_from_credential(&mut self, credential: &Credential, is_safe: bool) {
         use wardkey_core::Code;
         self.add(400, &[Code::AmbiguousCredentials.as_str()]);
+        if !credential.schemes.is_empty() {
+            self.add(401, &[Code::MissingCredentials.as_str()]);
+        }
+        let mut add = |code: problem::Code| self.add(code.status(), &[code.as_str()]);
+        if credential.takes_sessions() {
+            add(problem::Code::SessionEnded);
+            if !is_safe {
+                add(problem::Code::CsrfRefused);
+            }
+            if !credential.takes_keys() {
+                add(problem::Code::SessionRequired);
+            }
+        }
         for code in [
-            Code::MissingCredentials,
             Code::InvalidKey,
             Code::KeyRevoked,
             Code::KeyExpired,
@@ -253,9 +317,10 @@ fn header_example(name: &str) -> &'static str {
 }
 
 /// The headers of answers, each with an example.
-const HEADERS: [(&str, &str); 4] = [
+const HEADERS: [(&str, &str); 5] = [
     ("ETag", "\"1\""),
     ("Location", "/v1/organizations/org_0Uk5xVJ3pYqG8dTzMw2Rf6/keys/key_0Uk5xVJ3pYqG8dTzMw2Rf6"),
     ("Cache-Control", "no-store"),
     ("Idempotency-Replayed", "true"),
+    ("Set-Cookie", "wardkey_session=…; Max-Age=600; Path=/; HttpOnly; SameSite=Lax"),
 ];

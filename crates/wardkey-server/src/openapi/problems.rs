@@ -1,7 +1,9 @@
 //! Problems: their schema, and an example of each code made by the function that makes the answers.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
-use wardkey::{Conflict, Error};
+use wardkey::{Conflict, Error, PermissionUse};
 use wardkey_core::{Denial, FieldError, PROBLEM_MEDIA_TYPE, Problem, VerifyError};
 
 use crate::problem::{Code, Refusal};
@@ -24,6 +26,7 @@ const SHARED: &[(&str, u16, &[&str])] = &[
             "missing_credentials",
             "principal_inactive",
             "secret_ended",
+            "session_ended",
         ],
     ),
     (
@@ -37,14 +40,26 @@ const SHARED: &[(&str, u16, &[&str])] = &[
             "missing_credentials",
             "principal_inactive",
             "secret_ended",
+            "session_ended",
         ],
+    ),
+    (
+        "ForbiddenToChange",
+        403,
+        &["csrf_refused", "insufficient_permissions", "ip_not_allowed", "organization_suspended"],
     ),
     ("Forbidden", 403, &["insufficient_permissions", "ip_not_allowed", "organization_suspended"]),
     ("ForbiddenForAnyPermission", 403, &["ip_not_allowed", "organization_suspended"]),
     (
         "ForbiddenOrExceeding",
         403,
-        &["exceeds_own_rights", "insufficient_permissions", "ip_not_allowed", "organization_suspended"],
+        &[
+            "csrf_refused",
+            "exceeds_own_rights",
+            "insufficient_permissions",
+            "ip_not_allowed",
+            "organization_suspended",
+        ],
     ),
     ("NotFound", 404, &["not_found"]),
     ("KeyIsRevoked", 409, &["key_is_revoked"]),
@@ -88,7 +103,7 @@ fn whole_response(status: u16, codes: &[&str]) -> Value {
     if status == 401 {
         headers["WWW-Authenticate"] = json!({ "$ref": "#/components/headers/WWW-Authenticate" });
     }
-    if status == 503 {
+    if matches!(status, 429 | 503) {
         headers["Retry-After"] = json!({ "$ref": "#/components/headers/Retry-After" });
     }
     json!({
@@ -122,7 +137,13 @@ fn example(code: &str) -> Problem {
             "exceeds_own_rights",
             "grants what the caller does not hold there: pipelines:run",
         )])),
+        "rate_limited" => refusal(Error::TooManyAttempts { retry_after: Duration::from_secs(6) }),
         "key_limit_reached" => refusal(Error::Conflict(Conflict::KeyLimitReached { count: 10, limit: 10 })),
+        "permission_in_use" => refusal(Error::PermissionsInUse(vec![PermissionUse {
+            name: "pipelines:run".parse().expect("a permission"),
+            keys: 3,
+            roles: 1,
+        }])),
         "version_mismatch" => refusal(Error::VersionMismatch { current: 4 }),
         _ => Code::all()
             .find(|known| known.as_str() == code)
@@ -199,14 +220,50 @@ pub(super) fn schema() -> Value {
             "limit": {
                 "type": "integer",
                 "format": "int64",
-                "description": "With `key_limit_reached`: how many keys there may be.",
+                "description": "With `key_limit_reached`, `workspace_limit_reached` and `too_many`: how many there may be.",
+                "minimum": 0,
+            },
+            "members": {
+                "type": "integer",
+                "format": "int64",
+                "description": "With `role_in_use`: how many members hold the role directly.",
+                "minimum": 0,
+            },
+            "teams": {
+                "type": "integer",
+                "format": "int64",
+                "description": "With `role_in_use`: how many teams hold the role.",
+                "minimum": 0,
+            },
+            "keys": {
+                "type": "integer",
+                "format": "int64",
+                "description": "With `permission_in_use`: how many keys list the permission.",
+                "minimum": 0,
+            },
+            "roles": {
+                "type": "integer",
+                "format": "int64",
+                "description": "With `permission_in_use`: how many roles list the permission.",
+                "minimum": 0,
+            },
+            "keys": {
+                "type": "integer",
+                "format": "int64",
+                "description": "With `permission_in_use`: how many keys list what would be gone, each counted for each permission.",
+                "minimum": 0,
+            },
+            "roles": {
+                "type": "integer",
+                "format": "int64",
+                "description": "With `permission_in_use`: how many roles list it, likewise.",
                 "minimum": 0,
             },
             "current_version": {
                 "type": "integer",
                 "format": "int64",
                 "description": "With `version_mismatch`: the version that the object has by now.",
-                "minimum": 1,
+                "minimum": 0,
             },
         },
     })

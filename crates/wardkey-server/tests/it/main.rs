@@ -22,4 +22,6 @@ macro_rules! on_both {
 }
 
 mod api;
+#[path = "../../../wardkey/tests/it/dump.rs"]
+mod dump;
 mod shell;

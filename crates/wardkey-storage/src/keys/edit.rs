@@ -3,13 +3,14 @@
 use diesel::{ExpressionMethods as _, QueryDsl as _};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
-use serde_json::json;
-use wardkey_core::{KeyId, KeyState, KeyStatus, OrganizationId, Subject, Timestamp};
+use wardkey_core::{Access, KeyId, KeyState, KeyStatus, OrganizationId, Subject, Timestamp};
 
+use super::describe::describe_changes;
 use super::issue::{check_scope, take_place};
 use super::row::{load_key, write_access, write_list, write_metadata};
 use super::{Key, KeyEdit};
 use crate::audit::{Done, record};
+use crate::catalogue::check_listed;
 use crate::columns::Stored;
 use crate::connection::{Conn, on};
 use crate::organizations::lock_organization;
@@ -20,7 +21,8 @@ impl Storage {
     /// Gives a key new values. Equal ones change nothing, not even the version.
     ///
     /// # Errors
-    /// [`NotFound`](StorageError::NotFound) also for a workspace or a customer that does not exist there;
+    /// [`NotFound`](StorageError::NotFound) also for a workspace, a customer or a permission that the edit names anew and
+    /// that does not exist there;
     /// [`VersionMismatch`](StorageError::VersionMismatch). Conflicts: [`KeyRevoked`](crate::Conflict::KeyRevoked);
     /// [`KeyLimitReached`](crate::Conflict::KeyLimitReached) if a key that takes no place would take one again.
     pub async fn update_key(
@@ -34,16 +36,22 @@ impl Storage {
         let act = act.clone();
         self.write(move |conn| {
             async move {
-                let locked = lock_organization(conn, organization, act.now).await?;
+                let locked = lock_organization(conn, organization, &act).await?;
                 let before = load_version(conn, organization, key, Some(version)).await?;
                 if before.state == KeyState::Revoked {
                     return Err(Conflict::KeyRevoked.into());
                 }
-                let changed = changed_fields(&before.to_edit(), &edit);
-                if changed.is_empty() {
+                let current = before.to_edit();
+                if current == edit {
                     return Ok(before);
                 }
-                check_scope(conn, organization, &edit.workspaces, &edit.customers).await?;
+                let details = describe_changes(&current, &edit);
+                // What the key names already may have been deleted since; that stops no other edit.
+                let workspaces = newly_named(&before.workspaces, &edit.workspaces);
+                let customers = newly_named(&before.customers, &edit.customers);
+                check_scope(conn, organization, &workspaces, &customers).await?;
+                let anew = edit.permissions.iter().filter(|name| !before.permissions.contains(name));
+                check_listed(conn, &anew.cloned().collect::<Vec<_>>()).await?;
                 let places =
                     |expires_at| KeyStatus::at(locked.now, before.state, expires_at).counts_towards_limit();
                 if places(edit.expires_at) && !before.takes_place(locked.now) {
@@ -58,7 +66,7 @@ impl Storage {
                         at: locked.now,
                         action: "key.update",
                         target: key.to_string(),
-                        details: json!({"changed": changed}),
+                        details,
                         subjects: &[Subject::Key(key)],
                     },
                 )
@@ -87,33 +95,10 @@ pub(super) async fn load_version(
     }
 }
 
-/// Which values differ, by name.
-fn changed_fields(before: &KeyEdit, after: &KeyEdit) -> Vec<&'static str> {
-    let KeyEdit {
-        name,
-        description,
-        metadata,
-        level,
-        permissions,
-        workspaces,
-        customers,
-        ip_allowlist,
-        expires_at,
-    } = before;
-    [
-        ("name", *name != after.name),
-        ("description", *description != after.description),
-        ("metadata", *metadata != after.metadata),
-        ("level", *level != after.level),
-        ("permissions", *permissions != after.permissions),
-        ("workspaces", *workspaces != after.workspaces),
-        ("customers", *customers != after.customers),
-        ("ip_allowlist", *ip_allowlist != after.ip_allowlist),
-        ("expires_at", *expires_at != after.expires_at),
-    ]
-    .into_iter()
-    .filter_map(|(field, differs)| differs.then_some(field))
-    .collect()
+/// What the second names and the first does not.
+fn newly_named<I: Copy + Ord>(before: &Access<I>, after: &Access<I>) -> Vec<I> {
+    let known = before.named();
+    after.named().iter().filter(|id| known.binary_search(id).is_err()).copied().collect()
 }
 
 async fn write_edit(conn: &mut Conn, key: KeyId, edit: KeyEdit, now: Timestamp) -> Result<(), StorageError> {

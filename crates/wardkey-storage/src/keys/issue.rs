@@ -1,20 +1,21 @@
 //! Issuing a key.
 
-use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
+use diesel::ExpressionMethods as _;
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use serde_json::json;
 use wardkey_core::{
-    Access, CustomerId, KeyId, KeyState, KeyStatus, OrganizationId, PrincipalId, Subject, Timestamp,
-    WorkspaceId,
+    CustomerId, KeyId, KeyState, KeyStatus, OrganizationId, PrincipalId, Subject, Timestamp, WorkspaceId,
 };
 
+use super::describe::describe_key;
 use super::list::count_places;
 use super::row::{
     KeyRow, load_key, write_access, write_creator, write_list, write_metadata, write_principal,
 };
 use super::{Key, NewKey, NewSecret};
 use crate::audit::{Done, record};
+use crate::catalogue::check_listed;
 use crate::columns::Stored;
 use crate::connection::{Conn, on};
 use crate::customers::has_customers;
@@ -22,16 +23,17 @@ use crate::idempotency::claim;
 use crate::members::is_member;
 use crate::organizations::{LockedOrganization, lock_organization};
 use crate::schema::{keys, secrets};
-use crate::words::{read_key_state, write_key_state};
+use crate::service_accounts::load_service_account;
+use crate::words::write_key_state;
 use crate::workspaces::has_workspaces;
-use crate::{Act, Actor, Conflict, Idempotency, Once, Storage, StorageError};
+use crate::{Act, Conflict, Idempotency, Once, Storage, StorageError};
 
 impl Storage {
     /// Issues a key. A key that takes a place takes one of the organization's limited number.
     ///
     /// # Errors
-    /// [`NotFound`](StorageError::NotFound) if organization, environment, principal, a workspace or a customer does
-    /// not exist there. Conflicts: [`KeyLimitReached`](crate::Conflict::KeyLimitReached),
+    /// [`NotFound`](StorageError::NotFound) if organization, environment, principal, a workspace, a customer or a listed
+    /// permission does not exist there. Conflicts: [`KeyLimitReached`](crate::Conflict::KeyLimitReached),
     /// [`DigestInUse`](crate::Conflict::DigestInUse), [`IdempotencyMismatch`](crate::Conflict::IdempotencyMismatch).
     pub async fn issue_key(
         &self,
@@ -46,14 +48,14 @@ impl Storage {
                 if let Some(first) = claim(conn, idempotency, new.id, act.now).await? {
                     return Ok(Once::Replayed(find_replayed(conn, organization, first).await?));
                 }
-                let locked = lock_organization(conn, organization, act.now).await?;
-                check_actor(conn, &act, organization, locked.now).await?;
+                let locked = lock_organization(conn, organization, &act).await?;
                 check_principal(conn, organization, new.principal).await?;
-                check_scope(conn, organization, &new.workspaces, &new.customers).await?;
+                check_scope(conn, organization, new.workspaces.named(), new.customers.named()).await?;
+                check_listed(conn, &new.permissions).await?;
                 if KeyStatus::at(locked.now, KeyState::Active, new.expires_at).counts_towards_limit() {
                     take_place(conn, &locked).await?;
                 }
-                let (id, secret, digest) = (new.id, new.secret.id, new.secret.digest);
+                let (id, digest) = (new.id, new.secret.digest);
                 insert_key(conn, &act, organization, new, locked.now).await?;
                 let key = load_key(conn, organization, id).await?.ok_or(StorageError::NotFound)?;
                 record(
@@ -64,12 +66,7 @@ impl Storage {
                         at: locked.now,
                         action: "key.issue",
                         target: id.to_string(),
-                        details: json!({
-                            "name": key.name,
-                            "principal": key.principal.to_string(),
-                            "environment": key.environment.as_str(),
-                            "secret": secret.to_string(),
-                        }),
+                        details: json!({"after": describe_key(&key)}),
                         subjects: &[Subject::Digest(digest), Subject::Key(id)],
                     },
                 )
@@ -98,54 +95,31 @@ pub(super) async fn take_place(conn: &mut Conn, locked: &LockedOrganization) -> 
     if count >= limit { Err(Conflict::KeyLimitReached { count, limit }.into()) } else { Ok(()) }
 }
 
-/// A key that makes keys must work at the instant at which it does: it may have been revoked since it was verified. A
-/// key of another organization, an operator's, is not under this one's lock.
-pub(super) async fn check_actor(
-    conn: &mut Conn,
-    act: &Act,
-    organization: OrganizationId,
-    now: Timestamp,
-) -> Result<(), StorageError> {
-    let Actor::Key { key, .. } = &act.actor else { return Ok(()) };
-    let found = on!(conn, c => keys::table
-        .filter(keys::id.eq(Stored(*key)))
-        .filter(keys::organization_id.eq(Stored(organization)))
-        .select((keys::state, keys::expires_at))
-        .first::<(String, Option<Stored<Timestamp>>)>(c))
-    .optional()?;
-    let Some((state, expires_at)) = found else { return Ok(()) };
-    match KeyStatus::at(now, read_key_state(&state)?, expires_at.map(|at| at.0)) {
-        KeyStatus::Active => Ok(()),
-        KeyStatus::Disabled | KeyStatus::Expired | KeyStatus::Revoked => Err(StorageError::NotFound),
-    }
-}
-
-/// A user must be a member. A service account's row is what the key's row refers to.
+/// A user must be a member. A service account that is deleted keeps its row, so that its keys have something to refer to,
+/// and gets no further ones.
 async fn check_principal(
     conn: &mut Conn,
     organization: OrganizationId,
     principal: PrincipalId,
 ) -> Result<(), StorageError> {
-    match principal {
-        PrincipalId::User(user) if !is_member(conn, organization, user).await? => Err(StorageError::NotFound),
-        PrincipalId::User(_) | PrincipalId::ServiceAccount(_) => Ok(()),
-    }
+    let exists = match principal {
+        PrincipalId::User(user) => is_member(conn, organization, user).await?,
+        PrincipalId::ServiceAccount(account) => {
+            load_service_account(conn, organization, account).await?.is_some()
+        }
+    };
+    if exists { Ok(()) } else { Err(StorageError::NotFound) }
 }
 
 /// Workspaces and customers must be the organization's own.
 pub(super) async fn check_scope(
     conn: &mut Conn,
     organization: OrganizationId,
-    workspaces: &Access<WorkspaceId>,
-    customers: &Access<CustomerId>,
+    workspaces: &[WorkspaceId],
+    customers: &[CustomerId],
 ) -> Result<(), StorageError> {
-    let known = match workspaces {
-        Access::All => true,
-        Access::Specific(ids) => has_workspaces(conn, organization, ids).await?,
-    } && match customers {
-        Access::All => true,
-        Access::Specific(ids) => has_customers(conn, organization, ids).await?,
-    };
+    let known = has_workspaces(conn, organization, workspaces).await?
+        && has_customers(conn, organization, customers).await?;
     if known { Ok(()) } else { Err(StorageError::NotFound) }
 }
 
@@ -173,6 +147,7 @@ pub(crate) async fn insert_key(
         secret,
     } = new;
     let (user_id, service_account_id) = write_principal(principal);
+    let (created_by_key, created_by_user) = write_creator(&act.actor);
     let row = KeyRow {
         id: Stored(id),
         organization_id: Stored(organization),
@@ -191,8 +166,9 @@ pub(crate) async fn insert_key(
         state: write_key_state(KeyState::Active).to_owned(),
         version: 1,
         created_at: Stored(now),
-        created_by_key: write_creator(&act.actor),
+        created_by_key,
         updated_at: Stored(now),
+        created_by_user,
     };
     on!(conn, c => diesel::insert_into(keys::table).values(&row).execute(c))
         .map_err(StorageError::of_reference)?;

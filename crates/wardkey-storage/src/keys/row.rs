@@ -45,6 +45,7 @@ pub(super) struct KeyRow {
     pub(super) created_at: Stored<Timestamp>,
     pub(super) created_by_key: Option<Stored<KeyId>>,
     pub(super) updated_at: Stored<Timestamp>,
+    pub(super) created_by_user: Option<Stored<UserId>>,
 }
 
 /// Of a key's row what a verification needs.
@@ -66,7 +67,7 @@ pub(crate) struct RecordRow {
 }
 
 /// A list as texts; an empty one is an absent column.
-pub(super) fn write_list<T: ToString>(values: &[T]) -> Option<Json<Vec<String>>> {
+pub(crate) fn write_list<T: ToString>(values: &[T]) -> Option<Json<Vec<String>>> {
     (!values.is_empty()).then(|| Json(values.iter().map(T::to_string).collect()))
 }
 
@@ -121,10 +122,11 @@ pub(super) fn write_principal(
 }
 
 /// Who issues a key, as far as its row says.
-pub(super) fn write_creator(actor: &Actor) -> Option<Stored<KeyId>> {
+pub(super) fn write_creator(actor: &Actor) -> (Option<Stored<KeyId>>, Option<Stored<UserId>>) {
     match actor {
-        Actor::Key { key, principal: _ } => Some(Stored(*key)),
-        Actor::Local { why: _ } => None,
+        Actor::Key { key, .. } => (Some(Stored(*key)), None),
+        Actor::Session { user, .. } | Actor::Link { user } => (None, Some(Stored(*user))),
+        Actor::Local { .. } => (None, None),
     }
 }
 
@@ -156,7 +158,13 @@ impl KeyRow {
             created_at,
             created_by_key,
             updated_at,
+            created_by_user,
         } = self;
+        let created_by = match (created_by_key, created_by_user) {
+            (Some(key), _) => Creator::Key(key.0),
+            (None, Some(user)) => Creator::User(user.0),
+            (None, None) => Creator::Local,
+        };
         // Without an end first; then by the later end; then the newer.
         secrets.sort_by_key(|secret| {
             Reverse((secret.ends_at.is_none(), secret.ends_at, secret.created_at, secret.id))
@@ -178,7 +186,7 @@ impl KeyRow {
             state: read_key_state(&state)?,
             version,
             created_at: created_at.0,
-            created_by: created_by_key.map_or(Creator::Local, |key| Creator::Key(key.0)),
+            created_by,
             updated_at: updated_at.0,
             last_used_at: secrets.iter().filter_map(|secret| secret.last_used_at).max(),
             secrets,

@@ -8,8 +8,9 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 use wardkey_core::{KeyId, KeyState, KeyStatus, OrganizationId, SecretId, Subject, Timestamp};
 
+use super::describe::{describe_new_secret, describe_secret};
 use super::edit::load_version;
-use super::issue::{check_actor, find_replayed, insert_secret};
+use super::issue::{find_replayed, insert_secret};
 use super::row::load_key;
 use super::{Key, KeySecret, NewSecret};
 use crate::audit::{Done, record};
@@ -48,9 +49,8 @@ impl Storage {
                 if let Some(first) = claim(conn, idempotency, key, act.now).await? {
                     return Ok(Once::Replayed(find_replayed(conn, organization, first).await?));
                 }
-                let locked = lock_organization(conn, organization, act.now).await?;
+                let locked = lock_organization(conn, organization, &act).await?;
                 let now = locked.now;
-                check_actor(conn, &act, organization, now).await?;
                 let found = load_version(conn, organization, key, version).await?;
                 match KeyStatus::at(now, found.state, found.expires_at) {
                     KeyStatus::Revoked => return Err(Conflict::KeyRevoked.into()),
@@ -63,11 +63,15 @@ impl Storage {
                 }
                 // Rotation never lengthens a life.
                 let overlap_end = now.saturating_add(overlap);
-                for old in &live {
+                let (mut before, mut after) = (Vec::new(), vec![describe_new_secret(&secret)]);
+                for old in live {
                     let ends = [Some(overlap_end), found.expires_at, old.ends_at].into_iter().flatten().min();
-                    end_at(conn, key, old.id, ends.unwrap_or(overlap_end)).await?;
+                    let ends_at = ends.unwrap_or(overlap_end);
+                    end_at(conn, key, old.id, ends_at).await?;
+                    before.push(describe_secret(old));
+                    after.push(describe_secret(&KeySecret { ends_at: Some(ends_at), ..old.clone() }));
                 }
-                let (id, digest) = (secret.id, secret.digest);
+                let digest = secret.digest;
                 insert_secret(conn, key, secret, now).await?;
                 bump_version(conn, key, now).await?;
                 record(
@@ -78,7 +82,11 @@ impl Storage {
                         at: now,
                         action: "key.rotate",
                         target: key.to_string(),
-                        details: json!({"secret": id.to_string(), "overlap_seconds": overlap.as_secs()}),
+                        details: json!({
+                            "before": {"secrets": before},
+                            "after": {"secrets": after},
+                            "overlap_seconds": overlap.as_secs(),
+                        }),
                         subjects: &[Subject::Digest(digest), Subject::Key(key)],
                     },
                 )
@@ -104,7 +112,7 @@ impl Storage {
         let act = act.clone();
         self.write(move |conn| {
             async move {
-                let locked = lock_organization(conn, organization, act.now).await?;
+                let locked = lock_organization(conn, organization, &act).await?;
                 let now = locked.now;
                 let found = load_version(conn, organization, key, None).await?;
                 let ended =
@@ -127,7 +135,10 @@ impl Storage {
                         at: now,
                         action: "key.end_secret",
                         target: key.to_string(),
-                        details: json!({"secret": secret.to_string()}),
+                        details: json!({
+                            "before": {"secrets": [describe_secret(ended)]},
+                            "after": {"secrets": [describe_secret(&KeySecret { ends_at: Some(now), ..ended.clone() })]},
+                        }),
                         subjects: &[Subject::Key(key)],
                     },
                 )

@@ -3,10 +3,11 @@
 use diesel::{ExpressionMethods as _, QueryDsl as _};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
-use serde_json::json;
-use wardkey_core::{KeyId, KeyState, OrganizationId, Subject, Timestamp, UserId};
+use serde_json::{Value, json};
+use wardkey_core::{KeyId, KeyState, OrganizationId, ServiceAccountId, Subject, Timestamp, UserId};
 
 use super::Key;
+use super::describe::describe_key;
 use super::edit::load_version;
 use crate::audit::{Done, record};
 use crate::columns::Stored;
@@ -71,8 +72,8 @@ impl Storage {
         let act = act.clone();
         self.write(move |conn| {
             async move {
-                let locked = lock_organization(conn, organization, act.now).await?;
-                load_version(conn, organization, key, version).await?;
+                let locked = lock_organization(conn, organization, &act).await?;
+                let found = load_version(conn, organization, key, version).await?;
                 on!(conn, c => diesel::update(keys::table.find(Stored(key)))
                     .set((
                         keys::state.eq(write_key_state(KeyState::Revoked)),
@@ -88,7 +89,7 @@ impl Storage {
                         at: locked.now,
                         action: "key.delete",
                         target: key.to_string(),
-                        details: json!({"reason": reason}),
+                        details: with_reason(json!({"before": describe_key(&found)}), reason),
                         subjects: &[Subject::Key(key)],
                     },
                 )
@@ -113,7 +114,7 @@ impl Storage {
         let act = act.clone();
         self.write(move |conn| {
             async move {
-                let locked = lock_organization(conn, organization, act.now).await?;
+                let locked = lock_organization(conn, organization, &act).await?;
                 let mut found = load_version(conn, organization, key, version).await?;
                 if found.state == state {
                     return Ok(found);
@@ -132,7 +133,13 @@ impl Storage {
                         at: locked.now,
                         action,
                         target: key.to_string(),
-                        details: json!({"reason": reason}),
+                        details: with_reason(
+                            json!({
+                                "before": {"state": write_key_state(found.state)},
+                                "after": {"state": write_key_state(state)},
+                            }),
+                            reason,
+                        ),
                         subjects: &[Subject::Key(key)],
                     },
                 )
@@ -147,6 +154,14 @@ impl Storage {
     }
 }
 
+/// What was changed, and why if that was said.
+fn with_reason(mut details: Value, reason: Option<String>) -> Value {
+    if let Some(reason) = reason {
+        details["reason"] = reason.into();
+    }
+    details
+}
+
 /// Revokes what a user has in an organization that the caller has locked. Returns the keys that this has ended.
 pub(crate) async fn revoke_keys_of_user(
     conn: &mut Conn,
@@ -157,6 +172,38 @@ pub(crate) async fn revoke_keys_of_user(
     let revoked = on!(conn, c => diesel::update(keys::table)
         .filter(keys::organization_id.eq(Stored(organization)))
         .filter(keys::user_id.eq(Stored(user)))
+        .filter(keys::state.ne(write_key_state(KeyState::Revoked)))
+        .set((keys::state.eq(write_key_state(KeyState::Revoked)), keys::updated_at.eq(Stored(now))))
+        .returning(keys::id)
+        .get_results::<Stored<KeyId>>(c))?;
+    Ok(revoked.into_iter().map(|key| key.0).collect())
+}
+
+/// The same for a service account.
+pub(crate) async fn revoke_keys_of_service_account(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    account: ServiceAccountId,
+    now: Timestamp,
+) -> Result<Vec<KeyId>, StorageError> {
+    let revoked = on!(conn, c => diesel::update(keys::table)
+        .filter(keys::organization_id.eq(Stored(organization)))
+        .filter(keys::service_account_id.eq(Stored(account)))
+        .filter(keys::state.ne(write_key_state(KeyState::Revoked)))
+        .set((keys::state.eq(write_key_state(KeyState::Revoked)), keys::updated_at.eq(Stored(now))))
+        .returning(keys::id)
+        .get_results::<Stored<KeyId>>(c))?;
+    Ok(revoked.into_iter().map(|key| key.0).collect())
+}
+
+/// The same for all that an organization has.
+pub(crate) async fn revoke_keys_of_organization(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> Result<Vec<KeyId>, StorageError> {
+    let revoked = on!(conn, c => diesel::update(keys::table)
+        .filter(keys::organization_id.eq(Stored(organization)))
         .filter(keys::state.ne(write_key_state(KeyState::Revoked)))
         .set((keys::state.eq(write_key_state(KeyState::Revoked)), keys::updated_at.eq(Stored(now))))
         .returning(keys::id)

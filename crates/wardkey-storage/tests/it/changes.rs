@@ -51,11 +51,11 @@ async fn who_cannot_be_told_what_was_missed_starts_anew(world: Arc<World>) {
 on_both!(who_cannot_be_told_what_was_missed_starts_anew);
 
 async fn changes_come_in_the_order_of_commits_without_gaps(world: Arc<World>) {
-    world.storage.set_key_limit(&world.act(), world.demo, Some(1_000)).await.unwrap();
+    world.storage.set_key_limit(&world.act(), world.demo, None, Some(1_000)).await.unwrap();
     let mut tenants = vec![(world.demo, world.account)];
     for _ in 0..3 {
         let tenant = world.tenant().await;
-        world.storage.set_key_limit(&world.act(), tenant.organization, Some(1_000)).await.unwrap();
+        world.storage.set_key_limit(&world.act(), tenant.organization, None, Some(1_000)).await.unwrap();
         tenants.push((tenant.organization, tenant.account));
     }
     let start = now(&world).await;

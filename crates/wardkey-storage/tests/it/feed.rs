@@ -122,6 +122,7 @@ async fn a_listener_whose_connection_is_killed_comes_back() {
                         name: "A".to_owned(),
                         external_id: None,
                     },
+                    None,
                 )
                 .await
                 .unwrap();

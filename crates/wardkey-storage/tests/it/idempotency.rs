@@ -5,7 +5,7 @@ use wardkey_storage::{Conflict, Idempotency, NewKey, Once, StorageError};
 use crate::database::on_both;
 use crate::world::{DAY, World, assert_not_found, conflict};
 
-fn once(key: &str, request: u8) -> Option<Idempotency> {
+pub(crate) fn once(key: &str, request: u8) -> Option<Idempotency> {
     Some(Idempotency { scope: [1; 32], key: key.to_owned(), request: [request; 32] })
 }
 
@@ -41,11 +41,11 @@ async fn a_repeated_rotation_rotates_once(world: Arc<World>) {
 on_both!(a_repeated_rotation_rotates_once);
 
 async fn a_refused_call_claims_nothing(world: Arc<World>) {
-    world.storage.set_key_limit(&world.act(), world.demo, Some(0)).await.unwrap();
+    world.storage.set_key_limit(&world.act(), world.demo, None, Some(0)).await.unwrap();
     let issue =
         async || world.storage.issue_key(&world.act(), world.demo, world.new_key(), once("a", 1)).await;
     assert!(matches!(conflict(issue().await), Conflict::KeyLimitReached { .. }));
-    world.storage.set_key_limit(&world.act(), world.demo, None).await.unwrap();
+    world.storage.set_key_limit(&world.act(), world.demo, None, None).await.unwrap();
     assert!(matches!(issue().await, Ok(Once::Done(_))));
 }
 on_both!(a_refused_call_claims_nothing);

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wardkey_core::{
-    Access, BuiltInRole, KeyState, KeyStatus, KeyStore as _, Level, PrincipalId, Reference, Timestamp,
+    Access, BuiltInRole, KeyState, KeyStatus, KeyStore, Level, PrincipalId, Reference, Timestamp,
 };
 use wardkey_storage::{
     Actor, Conflict, Creator, Key, KeyEdit, KeyFilter, NewCustomer, NewKey, NewSecret, OpenConfig, Page,
@@ -16,7 +16,7 @@ use crate::world::{DAY, World, assert_not_found, conflict, environment, role};
 async fn full(world: &World) -> NewKey {
     let customer = world.customer_id();
     let new = NewCustomer { id: customer, name: "Acme".to_owned(), external_id: None };
-    world.storage.create_customer(&world.act(), world.demo, new).await.unwrap();
+    world.storage.create_customer(&world.act(), world.demo, new, None).await.unwrap();
     let metadata =
         serde_json::json!({"team": "Blau ✓", "nested": {"list": [1, 2.5, null, true]}, "quote": "\"\\\n"});
     NewKey {
@@ -189,7 +189,7 @@ async fn at_most_ten(world: Arc<World>) {
 on_both!(at_most_ten);
 
 async fn only_active_and_disabled_keys_take_a_place(world: Arc<World>) {
-    world.storage.set_key_limit(&world.act(), world.demo, Some(1)).await.unwrap();
+    world.storage.set_key_limit(&world.act(), world.demo, None, Some(1)).await.unwrap();
     let soon = world.now().saturating_add(DAY);
     let key = world.issue(NewKey { expires_at: Some(soon), ..world.new_key() }).await.unwrap();
     let full = Conflict::KeyLimitReached { count: 1, limit: 1 };
@@ -210,7 +210,7 @@ async fn only_active_and_disabled_keys_take_a_place(world: Arc<World>) {
     world.storage.delete_key(&world.act(), world.demo, key.id, None, None).await.unwrap();
     world.issue(world.new_key()).await.expect("a deleted one has left its place");
     // The operator may lower the limit below what is taken: nothing is revoked, and nothing is added.
-    world.storage.set_key_limit(&world.act(), world.demo, Some(0)).await.unwrap();
+    world.storage.set_key_limit(&world.act(), world.demo, None, Some(0)).await.unwrap();
     assert_eq!(world.storage.count_keys(world.demo, world.now()).await.unwrap(), 1);
     assert_eq!(
         conflict(world.issue(world.new_key()).await),
@@ -220,7 +220,7 @@ async fn only_active_and_disabled_keys_take_a_place(world: Arc<World>) {
 on_both!(only_active_and_disabled_keys_take_a_place);
 
 async fn a_clock_that_steps_back_gives_no_place_back(world: Arc<World>) {
-    world.storage.set_key_limit(&world.act(), world.demo, Some(1)).await.unwrap();
+    world.storage.set_key_limit(&world.act(), world.demo, None, Some(1)).await.unwrap();
     let start = world.now();
     let soon = start.saturating_add(DAY);
     world.issue(NewKey { expires_at: Some(soon), ..world.new_key() }).await.unwrap();
@@ -271,18 +271,24 @@ async fn an_edit_replaces_every_value_and_moves_the_version_once(world: Arc<Worl
     assert_eq!(edit_of(&update(2, &edit_of(&key)).await.unwrap()), edit_of(&key), "and back");
     let events = world.audit(world.demo).await;
     assert_eq!(events.iter().filter(|event| event.action == "key.update").count(), 2);
-    let fields = [
-        "name",
+    // Back to the plain key: what it did not have is left out behind, what it has stands on both sides.
+    let names = |side: &str| events[0].details[side].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let differing = [
+        "customers",
         "description",
-        "metadata",
+        "expires_at",
+        "ip_allowlist",
         "level",
+        "metadata",
+        "name",
         "permissions",
         "workspaces",
-        "customers",
-        "ip_allowlist",
-        "expires_at",
     ];
-    assert_eq!(events[0].details, serde_json::json!({"changed": fields}));
+    assert_eq!(names("before"), differing, "{}", events[0].details);
+    let differing = ["customers", "ip_allowlist", "level", "metadata", "name", "permissions", "workspaces"];
+    assert_eq!(names("after"), differing, "{}", events[0].details);
+    assert_eq!(events[0].details["before"]["name"], "Renamed");
+    assert_eq!(events[0].details["after"]["workspaces"], serde_json::json!({"access": "all"}));
     let foreign = KeyEdit { workspaces: Access::specific([world.tenant().await.workspace]), ..edit };
     assert_not_found(update(3, &foreign).await);
 }
@@ -315,7 +321,10 @@ async fn disabling_is_reversible_and_revoking_is_final(world: Arc<World>) {
     assert!(matches!(mismatch, Err(StorageError::VersionMismatch { current: 1 })));
     let events = world.audit(demo).await;
     assert_eq!(events.len() - before, 3, "one event each, none for repeats and refusals");
-    assert_eq!(events[0].details, serde_json::json!({"reason": "leaked"}));
+    let expected = serde_json::json!({
+        "before": {"state": "active"}, "after": {"state": "revoked"}, "reason": "leaked",
+    });
+    assert_eq!(events[0].details, expected);
     assert_eq!(world.record(digest).await.state, KeyState::Revoked);
     assert_eq!(storage.find_key(demo, id).await.unwrap().unwrap().state, KeyState::Revoked, "the row stays");
 }
@@ -360,7 +369,7 @@ async fn no_other_organization_reaches_a_key(world: Arc<World>) {
 on_both!(no_other_organization_reaches_a_key);
 
 async fn filters_narrow_a_list(world: Arc<World>) {
-    world.storage.set_key_limit(&world.act(), world.demo, Some(100)).await.unwrap();
+    world.storage.set_key_limit(&world.act(), world.demo, None, Some(100)).await.unwrap();
     let user = world.member().await;
     let mut ids = Vec::new();
     for (name, environment_name, principal) in [
@@ -396,7 +405,7 @@ async fn filters_narrow_a_list(world: Arc<World>) {
 on_both!(filters_narrow_a_list);
 
 async fn sql_narrows_to_the_statuses_that_the_core_decides(world: Arc<World>) {
-    world.storage.set_key_limit(&world.act(), world.demo, Some(100)).await.unwrap();
+    world.storage.set_key_limit(&world.act(), world.demo, None, Some(100)).await.unwrap();
     let noon = world.now().saturating_add(DAY);
     let moments = [-1, 0, 1].map(|micros| Timestamp::from_micros(noon.as_micros() + micros));
     let mut keys = Vec::new();
@@ -453,7 +462,7 @@ async fn text_that_a_database_refuses_is_an_error_and_no_panic(world: Arc<World>
         }
     }
     let reference = Reference::External("nul \u{0}".to_owned());
-    let _ = world.storage.find_customer(world.demo, &reference).await;
+    let _ = KeyStore::find_customer(&world.storage, world.demo, &reference).await;
     world.storage.ping().await.expect("the pool is whole");
 }
 on_both!(text_that_a_database_refuses_is_an_error_and_no_panic);
@@ -462,7 +471,7 @@ async fn a_user_key_needs_a_member(world: Arc<World>) {
     let user = world.user().await;
     let new = || NewKey { principal: PrincipalId::User(user), ..world.new_key() };
     assert_not_found(world.issue(new()).await);
-    world.storage.set_member(&world.act(), world.demo, user, vec![role(BuiltInRole::Viewer)]).await.unwrap();
+    world.set_member(world.demo, user, vec![role(BuiltInRole::Viewer)]).await.unwrap();
     assert_eq!(world.issue(new()).await.unwrap().principal, PrincipalId::User(user));
 }
 on_both!(a_user_key_needs_a_member);

@@ -79,7 +79,7 @@ async fn rotation_never_lengthens_a_life(world: Arc<World>) {
 on_both!(rotation_never_lengthens_a_life);
 
 async fn a_rotation_takes_no_place_and_works_while_disabled(world: Arc<World>) {
-    world.storage.set_key_limit(&world.act(), world.demo, Some(1)).await.unwrap();
+    world.storage.set_key_limit(&world.act(), world.demo, None, Some(1)).await.unwrap();
     let (key, _) = world.issued().await;
     world.storage.disable_key(&world.act(), world.demo, key.id, None, None).await.unwrap();
     rotate(&world, &key, DAY).await.expect("a secret in its overlap takes no place");

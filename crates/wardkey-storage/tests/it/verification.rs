@@ -2,19 +2,24 @@ use std::sync::Arc;
 
 use wardkey_core::testing::SeededRandom;
 use wardkey_core::{
-    Access, BuiltInRole, FoundKey, InstanceId, KeyRecord, KeyState, KeyStore as _, Level, OrganizationKind,
+    Access, BuiltInRole, FoundKey, InstanceId, KeyRecord, KeyState, KeyStore, Level, OrganizationKind,
     OrganizationRecord, PrincipalId, PrincipalKind, PrincipalRecord, Report, Role, RoleGrant, Standing,
     Usage, WorkspaceRecord,
 };
-use wardkey_storage::{NewKey, NewUser, NewWorkspace, OpenConfig, Storage, StorageError};
+use wardkey_storage::{Grant, NewKey, NewUser, NewWorkspace, OpenConfig, RoleRef, Storage, StorageError};
 
 use crate::database::{Database, connect, on_both};
 use crate::world::{DAY, World, environment, role};
 
 async fn the_record_of_a_service_accounts_key_is_complete(world: Arc<World>) {
     let second = world.workspace_id();
-    let new = NewWorkspace { id: second, name: "EU".to_owned(), external_id: Some("eu".to_owned()) };
-    world.storage.create_workspace(&world.act(), world.demo, new).await.unwrap();
+    let new = NewWorkspace {
+        id: second,
+        name: "EU".to_owned(),
+        external_id: Some("eu".to_owned()),
+        ip_allowlist: Vec::new(),
+    };
+    world.storage.create_workspace(&world.act(), world.demo, new, None).await.unwrap();
     let new = NewKey {
         level: Level::Restricted,
         permissions: vec!["pipelines:run".parse().unwrap()],
@@ -40,8 +45,8 @@ async fn the_record_of_a_service_accounts_key_is_complete(world: Arc<World>) {
             kind: OrganizationKind::Tenant,
             state: Standing::Active,
             workspaces: vec![
-                WorkspaceRecord { id: world.workspace, external_id: None },
-                WorkspaceRecord { id: second, external_id: Some("eu".to_owned()) },
+                WorkspaceRecord { id: world.workspace, external_id: None, networks: Vec::new() },
+                WorkspaceRecord { id: second, external_id: Some("eu".to_owned()), networks: Vec::new() },
             ],
         },
         principal: PrincipalRecord {
@@ -67,24 +72,26 @@ async fn the_record_of_a_users_key_holds_the_live_grants(world: Arc<World>) {
         name: "Uma".to_owned(),
         external_id: Some("u-1".to_owned()),
     };
-    world.storage.create_user(&world.act(), new).await.unwrap();
+    world.storage.create_user(&world.act(), new, None).await.unwrap();
     let other = world.tenant().await;
     let there = vec![role(BuiltInRole::Owner)];
-    world.storage.set_member(&world.act(), other.organization, user, there).await.unwrap();
+    world.set_member(other.organization, user, there).await.unwrap();
     let in_workspace =
-        RoleGrant { workspace: Some(world.workspace), role: Role::BuiltIn(BuiltInRole::Admin) };
+        Grant { workspace: Some(world.workspace), role: RoleRef::BuiltIn(BuiltInRole::Member) };
+    let held = [(None, BuiltInRole::Viewer), (Some(world.workspace), BuiltInRole::Member)];
+    let held = held.map(|(workspace, role)| RoleGrant { workspace, role: Role::BuiltIn(role) }).to_vec();
     let grants = vec![role(BuiltInRole::Viewer), in_workspace];
-    world.storage.set_member(&world.act(), world.demo, user, grants.clone()).await.unwrap();
+    world.set_member(world.demo, user, grants).await.unwrap();
     let new = NewKey { principal: PrincipalId::User(user), ..world.new_key() };
     let digest = new.secret.digest;
     world.issue(new).await.unwrap();
     let expected = PrincipalRecord {
         external_id: Some("u-1".to_owned()),
         state: Standing::Active,
-        kind: PrincipalKind::User { id: user, grants },
+        kind: PrincipalKind::User { id: user, grants: held },
     };
     assert_eq!(world.record(digest).await.principal, expected);
-    world.storage.set_member(&world.act(), world.demo, user, Vec::new()).await.unwrap();
+    world.set_member(world.demo, user, Vec::new()).await.unwrap();
     let kind = PrincipalKind::User { id: user, grants: Vec::new() };
     assert_eq!(world.record(digest).await.principal, PrincipalRecord { kind, ..expected });
 }
@@ -98,9 +105,12 @@ async fn suspension_of_organization_and_principal_shows_and_ends(world: Arc<Worl
     let (_, digest) = world.issued().await;
     let (storage, demo) = (&world.storage, world.demo);
     for state in [Standing::Inactive, Standing::Active] {
-        storage.set_organization_state(&world.act(), demo, state).await.unwrap();
-        storage.set_service_account_state(&world.act(), demo, world.account, state).await.unwrap();
-        storage.set_user_state(&world.act(), user, state).await.unwrap();
+        storage.set_organization_state(&world.act(), demo, None, state, None).await.unwrap();
+        storage
+            .set_service_account_state(&world.act(), demo, world.account, None, state, None)
+            .await
+            .unwrap();
+        storage.set_user_state(&world.act(), user, None, state, None).await.unwrap();
         let (record, user_record) = (world.record(digest).await, world.record(user_digest).await);
         assert_eq!((record.organization.state, record.principal.state), (state, state));
         assert_eq!((user_record.organization.state, user_record.principal.state), (state, state));
@@ -178,7 +188,8 @@ on_both!(a_record_is_never_older_than_its_position);
 /// What an embedded verifier may do on PostgreSQL, and all that it needs.
 const VERIFIER_GRANTS: &str = "
     GRANT SELECT ON __diesel_schema_migrations, deployment, environments, permissions, organizations, workspaces,
-        customers, service_accounts, users, members, grants, keys, secrets, change_counter, changes TO {role};
+        customers, service_accounts, users, members, member_grants,
+        team_members, team_grants, roles, session_policies, keys, secrets, change_counter, changes TO {role};
     GRANT SELECT, INSERT, UPDATE ON usage, last_used, instances TO {role};";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -201,7 +212,7 @@ async fn a_verifier_needs_no_right_to_change_anything_but_what_it_reports() {
             let found = restricted.find(&environment("production"), digest).await.unwrap();
             assert!(matches!(found.value, Some(FoundKey::Record(_))));
             restricted.deployment().await.unwrap();
-            let customer = restricted.find_customer(world.demo, &"acme".into()).await.unwrap();
+            let customer = KeyStore::find_customer(&restricted, world.demo, &"acme".into()).await.unwrap();
             assert_eq!(customer.value, None);
             restricted.changes(Some(found.position)).await.unwrap();
             let report = Report {

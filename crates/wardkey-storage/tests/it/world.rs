@@ -7,12 +7,13 @@ use wardkey_core::testing::{FixedClock, SeededRandom};
 use wardkey_core::{
     Access, AuditEventId, BuiltInRole, Catalogue, CatalogueGroup, CataloguePermission, Clock as _,
     CustomerId, Digest, Environment, EnvironmentName, FoundKey, Hint, KeyId, KeyRecord, KeyStore as _, Level,
-    OrganizationId, PermissionClass, PrincipalId, Random as _, Role, RoleGrant, SecretId, ServiceAccountId,
-    Timestamp, UserId, WorkspaceId,
+    OrganizationId, PermissionClass, PrincipalId, Random as _, RoleId, SecretId, ServiceAccountId, SessionId,
+    TeamId, Timestamp, UserId, WorkspaceId,
 };
 use wardkey_storage::{
-    Act, Actor, AuditEvent, Bootstrap, Conflict, Key, NewCustomer, NewKey, NewOrganization, NewSecret,
-    NewServiceAccount, NewUser, NewWorkspace, Once, Page, Storage, StorageError,
+    Act, Actor, AuditEvent, AuditFilter, Bootstrap, Conflict, Grant, Key, MemberEdit, NewCustomer, NewKey,
+    NewLink, NewMember, NewOrganization, NewSecret, NewServiceAccount, NewSession, NewUser, NewWorkspace,
+    Once, Page, PasswordHash, RoleRef, Storage, StorageError,
 };
 
 use crate::database::Database;
@@ -77,7 +78,12 @@ impl World {
                 ..self.new_key()
             },
             demo_organization: organization(self.demo, "Demo"),
-            demo_workspace: NewWorkspace { id: self.workspace, name: "Main".to_owned(), external_id: None },
+            demo_workspace: NewWorkspace {
+                id: self.workspace,
+                name: "Main".to_owned(),
+                external_id: None,
+                ip_allowlist: Vec::new(),
+            },
             demo_service_account: NewServiceAccount {
                 id: self.account,
                 name: "Pipelines".to_owned(),
@@ -139,6 +145,14 @@ impl World {
         ServiceAccountId::mint(self.mint_at(), &self.random)
     }
 
+    pub(crate) fn role_id(&self) -> RoleId {
+        RoleId::mint(self.mint_at(), &self.random)
+    }
+
+    pub(crate) fn team_id(&self) -> TeamId {
+        TeamId::mint(self.mint_at(), &self.random)
+    }
+
     pub(crate) fn user_id(&self) -> UserId {
         UserId::mint(&self.random)
     }
@@ -194,16 +208,28 @@ impl World {
         let (workspace, account, customer) = (self.workspace_id(), self.account_id(), self.customer_id());
         let named = format!("tenant-{}", self.unique());
         let storage = &self.storage;
-        let new = NewOrganization { id: organization, name: named.clone(), external_id: Some(named) };
-        storage.create_organization(&self.act(), new).await.expect("an organization");
-        let new =
-            NewWorkspace { id: workspace, name: "Main".to_owned(), external_id: Some("main".to_owned()) };
-        storage.create_workspace(&self.act(), organization, new).await.expect("a workspace");
+        let new = NewOrganization {
+            id: organization,
+            name: named.clone(),
+            external_id: Some(named),
+            key_limit: None,
+        };
+        storage.create_organization(&self.act(), new, None).await.expect("an organization");
+        let new = NewWorkspace {
+            id: workspace,
+            name: "Main".to_owned(),
+            external_id: Some("main".to_owned()),
+            ip_allowlist: Vec::new(),
+        };
+        storage.create_workspace(&self.act(), organization, new, None).await.expect("a workspace");
         let new =
             NewServiceAccount { id: account, name: "CI".to_owned(), external_id: Some("ci".to_owned()) };
-        storage.create_service_account(&self.act(), organization, new).await.expect("a service account");
+        storage
+            .create_service_account(&self.act(), organization, new, None)
+            .await
+            .expect("a service account");
         let new = NewCustomer { id: customer, name: "Acme".to_owned(), external_id: Some("acme".to_owned()) };
-        storage.create_customer(&self.act(), organization, new).await.expect("a customer");
+        storage.create_customer(&self.act(), organization, new, None).await.expect("a customer");
         Tenant { organization, workspace, account, customer }
     }
 
@@ -217,18 +243,88 @@ impl World {
             name: "Uma".to_owned(),
             external_id: None,
         };
-        self.storage.create_user(&self.act(), new).await.expect("a user");
+        self.storage.create_user(&self.act(), new, None).await.expect("a user");
         id
     }
 
     /// A user who is a member of the demo organization.
     pub(crate) async fn member(&self) -> UserId {
         let id = self.user().await;
-        self.storage
-            .set_member(&self.act(), self.demo, id, vec![role(BuiltInRole::Member)])
-            .await
-            .expect("a member");
+        self.set_member(self.demo, id, vec![role(BuiltInRole::Member)]).await.expect("a member");
         id
+    }
+
+    /// Gives a user exactly these roles in an organization, of which the person becomes a member if they are none.
+    pub(crate) async fn set_member(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        grants: Vec<Grant>,
+    ) -> Result<(), StorageError> {
+        if let Some(member) = self.storage.find_member(organization, user).await? {
+            let edit = MemberEdit { name: member.name, grants };
+            self.storage.update_member(&self.act(), organization, user, member.version, edit).await?;
+            return Ok(());
+        }
+        let person = self.storage.find_user(&user.into()).await?.ok_or(StorageError::NotFound)?;
+        let new = self.new_member(&person.email, grants);
+        self.storage.add_member(&self.act(), organization, new, None).await?;
+        Ok(())
+    }
+
+    /// Somebody with this address, to be made a member.
+    pub(crate) fn new_member(&self, email: &str, grants: Vec<Grant>) -> NewMember {
+        NewMember {
+            user: self.user_id(),
+            email: email.to_owned(),
+            name: "Mem".to_owned(),
+            grants,
+            link: self.new_link(),
+        }
+    }
+
+    /// A link that is good for a day.
+    pub(crate) fn new_link(&self) -> NewLink {
+        NewLink { digest: self.bytes(), ends_at: self.now().saturating_add(DAY) }
+    }
+
+    pub(crate) fn session_id(&self) -> SessionId {
+        SessionId::mint(self.mint_at(), &self.random)
+    }
+
+    /// Whatever is told apart by 32 bytes.
+    pub(crate) fn bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        self.random.fill(&mut bytes);
+        bytes
+    }
+
+    /// A user who has the password of this hash.
+    pub(crate) async fn user_with_password(&self, hash: &str) -> UserId {
+        let user = self.user().await;
+        self.storage.set_password(&self.act(), user, PasswordHash::new(hash)).await.expect("a password");
+        user
+    }
+
+    /// A session for a user who has the password of this hash.
+    pub(crate) fn new_session(&self, user: UserId, hash: &str) -> NewSession {
+        NewSession {
+            id: self.session_id(),
+            user,
+            hash: PasswordHash::new(hash),
+            account: self.bytes(),
+            refresh: self.bytes(),
+            address: None,
+            user_agent: None,
+        }
+    }
+
+    /// A user who is logged in, and the session.
+    pub(crate) async fn logged_in(&self) -> (UserId, NewSession) {
+        let user = self.user_with_password("hash").await;
+        let new = self.new_session(user, "hash");
+        self.storage.open_session(new.clone(), self.now()).await.expect("a session");
+        (user, new)
     }
 
     /// What a verifier of production gets to know.
@@ -241,7 +337,10 @@ impl World {
 
     /// The whole audit log of an organization, newest first.
     pub(crate) async fn audit(&self, organization: OrganizationId) -> Vec<AuditEvent> {
-        self.storage.list_audit_events(organization, Page::first(10_000)).await.expect("the audit log")
+        self.storage
+            .list_audit_events(organization, &AuditFilter::default(), Page::first(10_000))
+            .await
+            .expect("the audit log")
     }
 }
 
@@ -258,11 +357,11 @@ pub(crate) fn environment(name: &str) -> EnvironmentName {
 }
 
 pub(crate) fn organization(id: OrganizationId, name: &str) -> NewOrganization {
-    NewOrganization { id, name: name.to_owned(), external_id: None }
+    NewOrganization { id, name: name.to_owned(), external_id: None, key_limit: None }
 }
 
-pub(crate) fn role(role: BuiltInRole) -> RoleGrant {
-    RoleGrant { workspace: None, role: Role::BuiltIn(role) }
+pub(crate) fn role(role: BuiltInRole) -> Grant {
+    Grant { workspace: None, role: RoleRef::BuiltIn(role) }
 }
 
 /// A catalogue of one group.

@@ -117,6 +117,26 @@ pub(super) fn places(fixture: &Fixture) -> Vec<Case> {
             granted(format!("{own} {other}")),
         ),
         case("the workspaces of a narrow key", get("/strict/pipelines").key(&fixture.narrow), granted(&own)),
+        case(
+            "a visible workspace that is reached from elsewhere only",
+            pipelines(&own).key(&fixture.narrowed),
+            refused(Code::IpNotAllowed),
+        ),
+        case(
+            "another one is reached from everywhere",
+            pipelines(&other).key(&fixture.narrowed),
+            granted(&other),
+        ),
+        case(
+            "an invisible one is not found, from wherever it is reached",
+            pipelines(&own).key(&fixture.narrowed_elsewhere),
+            nothing(),
+        ),
+        case(
+            "the workspaces of a key are those that can be reached from here",
+            get("/strict/pipelines").key(&fixture.narrowed),
+            granted(&other),
+        ),
         case("a customer in reach", customer(&known).key(of_customer), granted(&known)),
         case(
             "the backend's own name for it",

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 use wardkey_core::{
-    Access, EnvironmentName, IpNetwork, Level, PermissionName, Reference, Secret, ServiceAccountId, UserId,
-    WorkspaceId,
+    Access, CustomerId, EnvironmentName, IpNetwork, Level, PermissionName, Reference, Secret,
+    ServiceAccountId, UserId, WorkspaceId,
 };
 use wardkey_storage::{Key, KeyEdit};
 
@@ -28,6 +28,8 @@ pub struct IssueKey {
     pub permissions: Vec<PermissionName>,
     /// Which workspaces it reaches. Default: all for a user key; a service-account key must say.
     pub workspaces: Option<Access<Reference<WorkspaceId>>>,
+    /// Which customers it reaches. Default: all.
+    pub customers: Option<Access<Reference<CustomerId>>>,
     /// From where it may be used; empty is from everywhere.
     pub ip_allowlist: Vec<IpNetwork>,
     /// When it ends.
@@ -46,6 +48,7 @@ impl IssueKey {
             level: None,
             permissions: Vec::new(),
             workspaces: None,
+            customers: None,
             ip_allowlist: Vec::new(),
             expiry: Expiry::default(),
         }
@@ -76,6 +79,8 @@ pub struct KeyPatch {
     pub permissions: Option<Vec<PermissionName>>,
     /// Which workspaces it reaches.
     pub workspaces: Option<Access<Reference<WorkspaceId>>>,
+    /// Which customers it reaches.
+    pub customers: Option<Access<Reference<CustomerId>>>,
     /// The whole new list.
     pub ip_allowlist: Option<Vec<IpNetwork>>,
     /// When it ends.

@@ -2,11 +2,11 @@
 
 use wardkey_core::permission::AdminKeys;
 use wardkey_core::{
-    Access, CatalogueIndex, Deployment, EnvironmentName, KeyId, Level, OrganizationKind, OrganizationRecord,
-    PermissionName, PrincipalId, PrincipalKind, PrincipalRecord, Reference, Secret, SecretId, SecretStart,
-    Standing, WorkspaceId,
+    Access, CatalogueIndex, CustomerId, Deployment, EnvironmentName, InvalidSecretStart, KeyId, Level,
+    OrganizationRecord, PrincipalId, PrincipalKind, PrincipalRecord, Reference, Secret, SecretId,
+    SecretStart, Standing, WorkspaceId,
 };
-use wardkey_storage::{Key, KeyEdit, NewKey, NewSecret, Once};
+use wardkey_storage::{Customer, Key, KeyEdit, NewKey, NewSecret, Once, SessionPolicy};
 
 use super::MakesKeys;
 use super::input::{IssueKey, IssuedKey, KeyPatch, PrincipalRef};
@@ -22,6 +22,7 @@ pub(super) struct World {
     pub(super) organization: OrganizationRecord,
     pub(super) deployment: Deployment,
     pub(super) catalogue: CatalogueIndex,
+    pub(super) policy: SessionPolicy,
 }
 
 impl Tenant {
@@ -40,7 +41,8 @@ impl Tenant {
         let mut findings = Findings::default();
         let environment = findings.collect(check_environment(&world, input.environment.as_ref()));
         let principal = findings.collect(self.check_principal(input.principal.as_ref()).await);
-        let edit = self.check_issue(&world, input, &mut findings);
+        let customers = self.check_customers(input.customers.clone(), &[], &mut findings).await?;
+        let edit = self.check_issue(&world, input, customers, &mut findings);
         findings.into_result()?;
         let (environment, principal) = (environment?, principal?);
         let reach = Reach::of(&edit, &world.organization, &principal, &environment, &world.catalogue);
@@ -71,7 +73,8 @@ impl Tenant {
         let organization = self.wardkey.organization_record(self.find_organization().await?).await?;
         let deployment = self.wardkey.storage().load_deployment().await?;
         let catalogue = CatalogueIndex::new(&deployment.catalogue);
-        Ok(World { organization, deployment, catalogue })
+        let policy = self.wardkey.storage().find_session_policy(organization.id).await?;
+        Ok(World { organization, deployment, catalogue, policy })
     }
 
     pub(super) fn generate_secret(
@@ -125,9 +128,9 @@ impl Tenant {
         Ok(record)
     }
 
-    /// Whether the caller's key belongs to this organization.
+    /// Whether the caller belongs to this organization.
     fn is_member(&self) -> bool {
-        matches!(self.standing, CallerStanding::Member(_))
+        !matches!(self.standing, CallerStanding::Owner(_))
     }
 
     /// The user or service account as rights are computed from it, if it belongs to the organization.
@@ -139,7 +142,7 @@ impl Tenant {
                 Ok(member.map(|member| PrincipalRecord {
                     external_id: member.user.external_id,
                     state: member.user.state,
-                    kind: PrincipalKind::User { id, grants: member.grants },
+                    kind: PrincipalKind::User { id, grants: member.held },
                 }))
             }
             PrincipalId::ServiceAccount(id) => {
@@ -167,7 +170,13 @@ impl Tenant {
     }
 
     /// The values of a new key, each checked, with the defaults of its kind of principal.
-    fn check_issue(&self, world: &World, input: IssueKey, findings: &mut Findings) -> KeyEdit {
+    fn check_issue(
+        &self,
+        world: &World,
+        input: IssueKey,
+        customers: Access<CustomerId>,
+        findings: &mut Findings,
+    ) -> KeyEdit {
         let IssueKey {
             name,
             description,
@@ -177,19 +186,20 @@ impl Tenant {
             level,
             permissions,
             workspaces,
+            customers: _,
             ip_allowlist,
             expiry,
         } = input;
         let is_user = !matches!(principal, Some(PrincipalRef::ServiceAccount(_)));
         let workspaces = match workspaces {
-            Some(wanted) => self.check_workspaces(wanted, findings),
+            Some(wanted) => self.check_workspaces(wanted, &[], findings),
             None if is_user => Access::All,
             None => {
                 findings.add("/workspaces", "required", "must be given for a service account's key");
                 Access::All
             }
         };
-        let expires_at = findings.keep(expiry.resolve(self.now())).flatten();
+        let expires_at = findings.keep(expiry.resolve(self.now(), &world.policy)).flatten();
         let edit = KeyEdit {
             name,
             description,
@@ -197,24 +207,33 @@ impl Tenant {
             level: level.unwrap_or(if is_user { Level::All } else { Level::Restricted }),
             permissions,
             workspaces,
-            customers: Access::All,
+            customers,
             ip_allowlist,
             expires_at,
         };
-        check_listed(world, &edit.permissions, findings);
+        findings.known_permissions(&edit.permissions, world.organization.kind, &world.catalogue);
         check_edit(&edit, findings);
         edit
     }
 
     /// The values that a key has after a patch, each checked.
-    pub(super) fn check_patch(
+    pub(super) async fn check_patch(
         &self,
         world: &World,
         current: &Key,
         patch: KeyPatch,
     ) -> Result<KeyEdit, Error> {
-        let KeyPatch { name, description, metadata, level, permissions, workspaces, ip_allowlist, expiry } =
-            patch;
+        let KeyPatch {
+            name,
+            description,
+            metadata,
+            level,
+            permissions,
+            workspaces,
+            customers,
+            ip_allowlist,
+            expiry,
+        } = patch;
         let mut findings = Findings::default();
         let mut edit = super::input::edit_of(current);
         edit.name = name.unwrap_or(edit.name);
@@ -223,43 +242,96 @@ impl Tenant {
         edit.level = level.unwrap_or(edit.level);
         if let Some(permissions) = permissions {
             // Only what is listed anew: a permission that has left the catalogue since stops no other edit.
-            check_listed(world, &permissions, &mut findings);
+            findings.known_permissions(&permissions, world.organization.kind, &world.catalogue);
             edit.permissions = permissions;
         }
         if let Some(wanted) = workspaces {
-            edit.workspaces = self.check_workspaces(wanted, &mut findings);
+            edit.workspaces = self.check_workspaces(wanted, edit.workspaces.named(), &mut findings);
+        }
+        if let Some(wanted) = customers {
+            edit.customers =
+                self.check_customers(Some(wanted), edit.customers.named(), &mut findings).await?;
         }
         edit.ip_allowlist = ip_allowlist.unwrap_or(edit.ip_allowlist);
         if let Some(expiry) = expiry.filter(|expiry| !keeps(*expiry, current)) {
-            edit.expires_at = findings.keep(expiry.resolve(self.now())).flatten();
+            edit.expires_at = findings.keep(expiry.resolve(self.now(), &world.policy)).flatten();
         }
         check_edit(&edit, &mut findings);
         findings.into_result()?;
         Ok(edit)
     }
 
-    /// The workspaces that are meant: each exists and is visible to the caller.
+    /// The workspaces that are meant: each exists and is visible to the caller, or is named by the key already, which may
+    /// name one that has been deleted since.
     fn check_workspaces(
         &self,
         wanted: Access<Reference<WorkspaceId>>,
+        named: &[WorkspaceId],
         findings: &mut Findings,
     ) -> Access<WorkspaceId> {
         let Access::Specific(wanted) = wanted else { return Access::All };
-        if wanted.is_empty() {
-            findings.add("/workspaces/ids", "required", "must name at least one workspace");
-        }
-        let mut ids = Vec::new();
-        for (at, reference) in wanted.iter().enumerate() {
-            match self.rights().workspace(reference) {
-                Some(workspace) if ids.contains(&workspace.id) => {
-                    findings.add(format!("/workspaces/ids/{at}"), "duplicate", "stands here twice");
-                }
-                Some(workspace) => ids.push(workspace.id),
-                None => findings.add(format!("/workspaces/ids/{at}"), "not_found", "names no workspace"),
-            }
-        }
-        Access::specific(ids)
+        let find = |reference: &Reference<WorkspaceId>| match reference {
+            Reference::Id(id) if named.contains(id) => Some(*id),
+            _ => self.rights().workspace(reference).map(|workspace| workspace.id),
+        };
+        let ids = wanted.iter().map(find).collect();
+        check_scope(ids, "/workspaces/ids", "names no workspace", findings)
     }
+
+    /// The same for customers. Default: all of them.
+    async fn check_customers(
+        &self,
+        wanted: Option<Access<Reference<CustomerId>>>,
+        named: &[CustomerId],
+        findings: &mut Findings,
+    ) -> Result<Access<CustomerId>, Error> {
+        let Some(Access::Specific(wanted)) = wanted else { return Ok(Access::All) };
+        if wanted.len() > MAX_CUSTOMERS {
+            let detail = format!("must name at most {MAX_CUSTOMERS} customers");
+            findings.add("/customers/ids", "too_many", detail);
+            return Ok(Access::All);
+        }
+        let possible: Vec<_> = wanted.iter().filter(|customer| can_exist(customer)).cloned().collect();
+        let found = self.wardkey.storage().find_customers(self.organization_id(), &possible).await?;
+        let find = |reference: &Reference<CustomerId>| match reference {
+            Reference::Id(id) if named.contains(id) => Some(*id),
+            _ => {
+                let meant = |customer: &&Customer| match reference {
+                    Reference::Id(id) => customer.id == *id,
+                    Reference::External(text) => customer.external_id.as_ref() == Some(text),
+                };
+                let id = found.iter().find(meant)?.id;
+                self.rights().customers().includes(&id).then_some(id)
+            }
+        };
+        let ids = wanted.iter().map(find).collect();
+        Ok(check_scope(ids, "/customers/ids", "names no customer", findings))
+    }
+}
+
+/// The most customers that one key can be restricted to.
+const MAX_CUSTOMERS: usize = 1_000;
+
+/// What was found of what is meant, in its order: something, everything, and each once.
+fn check_scope<I: Copy + Ord>(
+    found: Vec<Option<I>>,
+    pointer: &str,
+    missing: &str,
+    findings: &mut Findings,
+) -> Access<I> {
+    if found.is_empty() {
+        findings.add(pointer, "required", "must name at least one");
+    }
+    for (at, id) in found.iter().enumerate() {
+        match id {
+            None => findings.add(format!("{pointer}/{at}"), "not_found", missing),
+            some if found[..at].contains(some) => {
+                findings.add(format!("{pointer}/{at}"), "duplicate", "stands here twice");
+            }
+            Some(_) => {}
+        }
+    }
+    Access::specific(found.into_iter().flatten())
 }
 
 /// Whether the expiry that is asked for is the one that the key has.
@@ -267,7 +339,7 @@ fn keeps(expiry: Expiry, current: &Key) -> bool {
     match expiry {
         Expiry::At(at) => current.expires_at == Some(at),
         Expiry::Never => current.expires_at.is_none(),
-        Expiry::In(_) => false,
+        Expiry::Usual | Expiry::In(_) => false,
     }
 }
 
@@ -301,31 +373,24 @@ fn check_edit(edit: &KeyEdit, findings: &mut Findings) {
     }
 }
 
-/// Permissions that are to be listed: each exists here, and stands there once.
-fn check_listed(world: &World, listed: &[PermissionName], findings: &mut Findings) {
-    findings.permissions(listed);
-    let operator = world.organization.kind == OrganizationKind::Operator;
-    for (at, name) in listed.iter().enumerate() {
-        let pointer = format!("/permissions/{at}");
-        if !world.catalogue.knows(name) {
-            findings.add(pointer, "unknown_permission", "is not in the permission catalogue");
-        } else if name.is_operator() && !operator {
-            findings.add(pointer, "operator_only", "exists only in the operator organization");
-        }
-    }
-}
-
 /// A new secret for a key of this environment.
 pub(crate) fn generate_secret(
     deployment: &Deployment,
     environment: &EnvironmentName,
     random: &dyn wardkey_core::Random,
 ) -> Result<Secret, Error> {
-    let prefix = deployment.secret_prefixes.first().map_or("wk", String::as_str);
     let environment = deployment.environment(environment).ok_or(Error::NotFound)?;
     let start =
-        SecretStart::new(prefix, &environment.tag).map_err(|error| Error::Unavailable(Box::new(error)))?;
+        secret_start(deployment, &environment.tag).map_err(|error| Error::Unavailable(Box::new(error)))?;
     Ok(start.generate(random))
+}
+
+/// What stands at the start of new secrets that show this tag.
+///
+/// # Errors
+/// If the tag does not fit there.
+pub(crate) fn secret_start(deployment: &Deployment, tag: &str) -> Result<SecretStart, InvalidSecretStart> {
+    SecretStart::new(deployment.secret_prefixes.first().map_or("wk", String::as_str), tag)
 }
 
 /// The key as it is stored: of its secret only digest and hint.

@@ -62,7 +62,7 @@ async fn change(
         }
         2 => tenant.rotate_key(key, None, Duration::ZERO).await.map(drop),
         3 => tenant.disable_key(key, None, None).await.map(drop),
-        _ => tenant.create_workspace(mark, None).await.map(drop),
+        _ => tenant.create_workspace(mark, None, Vec::new()).await.map(drop),
     }
 }
 
@@ -92,7 +92,11 @@ async fn changes(world: &World) -> usize {
 
 async fn operations_dropped_half_way_happen_whole_or_not_at_all(world: &World) {
     let demo = world.demo().await;
-    world.storage.set_key_limit(&world.act(), world.first.demo_organization, Some(10_000)).await.unwrap();
+    world
+        .storage
+        .set_key_limit(&world.act(), world.first.demo_organization, None, Some(10_000))
+        .await
+        .unwrap();
     let mut keys = Vec::new();
     for _ in 0..10 {
         keys.push(world.service_key(&[]).await.key.id);
@@ -144,7 +148,9 @@ async fn operations_dropped_half_way_happen_whole_or_not_at_all(world: &World) {
         });
     }
     assert_eq!(after.join_all().await.len(), 16);
-    demo.set_service_account_state(world.first.demo_service_account, Standing::Active).await.unwrap();
+    demo.set_service_account_state(&world.first.demo_service_account.into(), None, Standing::Active, None)
+        .await
+        .unwrap();
     let settled = (world.audited().await - before.0, changes(world).await - before.1);
     assert_eq!(settled.0, settled.1);
 }

@@ -2,7 +2,8 @@
 
 use wardkey::core::KeyState;
 use wardkey::{
-    Caller, Conflict, Error, OPERATOR_KEY_LIFE, OpenError, OpenVerifierError, PageRequest, Wardkey,
+    Caller, Conflict, Error, OPERATOR_KEY_LIFE, OpenError, OpenVerifierError, OrganizationFilter,
+    PageRequest, Wardkey, WorkspaceFilter,
 };
 
 use crate::answers::{conflict, not_found};
@@ -19,7 +20,7 @@ on_both!(
 );
 
 async fn a_new_deployment_has_what_a_first_minute_needs(world: &World) {
-    let described = world.deployment().describe().await.unwrap();
+    let described = world.deployment().await.describe().await.unwrap();
     let environments: Vec<_> =
         described.environments.iter().map(|known| (known.name.as_str(), known.tag.as_str())).collect();
     assert_eq!(environments, [("production", "live"), ("staging", "test"), ("development", "dev")]);
@@ -30,9 +31,11 @@ async fn a_new_deployment_has_what_a_first_minute_needs(world: &World) {
     assert_eq!(described.secret_prefixes, ["wk"]);
     let demo = world.demo().await;
     assert_eq!(demo.organization().await.unwrap().name, "Demo");
-    let workspaces = demo.list_workspaces(PageRequest::default()).await.unwrap().items;
+    let workspaces =
+        demo.list_workspaces(WorkspaceFilter::default(), PageRequest::default()).await.unwrap().items;
     assert_eq!(workspaces.iter().map(|w| w.id).collect::<Vec<_>>(), [world.first.demo_workspace]);
-    let accounts = demo.list_service_accounts(PageRequest::default()).await.unwrap().items;
+    let accounts =
+        demo.list_service_accounts(Default::default(), PageRequest::default()).await.unwrap().items;
     assert_eq!(accounts.iter().map(|a| a.id).collect::<Vec<_>>(), [world.first.demo_service_account]);
     assert!(world.wardkey.verifier(&environment("staging")).check_ready().await.is_ok());
     assert!(world.wardkey.verifier(&environment("moon")).check_ready().await.is_err());
@@ -41,7 +44,12 @@ async fn a_new_deployment_has_what_a_first_minute_needs(world: &World) {
 async fn a_deployment_is_made_once(world: &World) {
     assert!(world.wardkey.bootstrap([7; 32]).await.unwrap().is_none());
     assert!(world.open_again().await.bootstrap([7; 32]).await.unwrap().is_none());
-    let organizations = world.deployment().list_organizations(PageRequest::default()).await.unwrap();
+    let organizations = world
+        .deployment()
+        .await
+        .list_organizations(OrganizationFilter::default(), PageRequest::default())
+        .await
+        .unwrap();
     assert_eq!(organizations.items.len(), 2);
     assert!(Wardkey::migrate(&world.url).await.unwrap().applied.is_empty());
 }
@@ -61,8 +69,12 @@ async fn several_first_starts_at_once_make_one_deployment(world: &World) {
     let made: Vec<_> = starts.join_all().await.into_iter().flatten().collect();
     assert_eq!(made.len(), 1);
     let wardkey = crate::world::open(&empty.url, &world.clock, Default::default(), 200).await;
-    let organizations =
-        wardkey.enter_deployment(&Caller::local("test")).list_organizations(PageRequest::default()).await;
+    let organizations = wardkey
+        .enter_deployment(&Caller::local("test"))
+        .await
+        .unwrap()
+        .list_organizations(OrganizationFilter::default(), PageRequest::default())
+        .await;
     assert_eq!(organizations.unwrap().items.len(), 2);
     drop(wardkey);
     empty.drop_database().await;
@@ -79,8 +91,8 @@ async fn the_first_key_lives_a_day_and_runs_the_deployment(world: &World) {
     assert_eq!(first.key.state, KeyState::Active);
     assert_eq!(first.key.expires_at, Some(world.now().saturating_add(OPERATOR_KEY_LIFE)));
     let caller = world.caller(first).await;
-    let deployment = world.wardkey.enter_deployment(&caller);
-    deployment.create_organization("Made".to_owned(), None).await.unwrap();
+    let deployment = world.wardkey.enter_deployment(&caller).await.unwrap();
+    deployment.create_organization("Made".to_owned(), None, None).await.unwrap();
     let demo = world.wardkey.enter(&caller, &world.first.demo_organization.into()).await.unwrap();
     let issued = demo.issue_key(world.service_input(&["pipelines:read"])).await.unwrap();
     assert!(world.verify(&issued).await.is_ok());

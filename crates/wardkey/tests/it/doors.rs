@@ -4,7 +4,10 @@ use wardkey::core::permission::{AdminKeys, AdminMembers, OperatorAct, OperatorUs
 use wardkey::core::{
     Catalogue, EnvironmentName, Id as _, OrganizationId, Permission as _, Reference, Requirement, WorkspaceId,
 };
-use wardkey::{Actor, Caller, Conflict, IssueKey, KeyFilter, PageRequest, PrincipalRef};
+use wardkey::{
+    Actor, Caller, Conflict, IssueKey, KeyFilter, OrganizationFilter, PageRequest, PrincipalRef, Via,
+    WorkspaceFilter,
+};
 use wardkey_storage::{NewKey, NewSecret};
 
 use crate::answers::{conflict, forbidden, invalid_field, not_found};
@@ -72,11 +75,25 @@ async fn a_key_of_another_organization_does_not_exist_here(world: &World) {
     not_found(here.revoke_key(id, None, None).await);
     not_found(here.delete_key(id, None, None).await);
     let account = world.first.demo_service_account;
-    not_found(here.set_service_account_state(account, wardkey::core::Standing::Inactive).await);
+    not_found(
+        here.set_service_account_state(&account.into(), None, wardkey::core::Standing::Inactive, None).await,
+    );
     assert!(here.list_keys(KeyFilter::default(), PageRequest::default()).await.unwrap().items.is_empty());
-    assert!(here.list_workspaces(PageRequest::default()).await.unwrap().items.is_empty());
-    assert!(here.list_service_accounts(PageRequest::default()).await.unwrap().items.is_empty());
-    let own = here.create_service_account("CI".to_owned(), None).await.unwrap();
+    assert!(
+        here.list_workspaces(WorkspaceFilter::default(), PageRequest::default())
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+    assert!(
+        here.list_service_accounts(Default::default(), PageRequest::default())
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+    let own = here.create_service_account("CI".to_owned(), None).await.unwrap().into_inner();
     let mut input = world.service_input(&[]);
     input.principal = Some(PrincipalRef::ServiceAccount(own.id.into()));
     input.workspaces = Some(wardkey::core::Access::Specific(vec![world.first.demo_workspace.into()]));
@@ -89,7 +106,8 @@ async fn a_key_of_another_organization_does_not_exist_here(world: &World) {
 
 async fn one_enters_the_own_organization_by_either_id(world: &World) {
     let acme = world.create_organization("Acme", Some("acme-1")).await;
-    let account = acme.create_service_account("CI".to_owned(), Some("ci".to_owned())).await.unwrap();
+    let account =
+        acme.create_service_account("CI".to_owned(), Some("ci".to_owned())).await.unwrap().into_inner();
     let mut input = IssueKey::named("CI");
     input.principal = Some(PrincipalRef::ServiceAccount(Reference::from("ci")));
     input.workspaces = Some(wardkey::core::Access::All);
@@ -112,21 +130,25 @@ async fn an_external_id_never_shadows_an_id(world: &World) {
     let named = |id: String| ("Shadow".to_owned(), Some(id));
 
     let (name, shadow) = named(id.clone());
-    assert_eq!(invalid_field(world.deployment().create_organization(name, shadow).await), reserved);
+    assert_eq!(
+        invalid_field(world.deployment().await.create_organization(name, shadow, None).await),
+        reserved
+    );
     let (name, shadow) = named(WorkspaceId::from_bytes([1; 16]).to_string());
-    assert_eq!(invalid_field(demo.create_workspace(name, shadow).await), reserved);
+    assert_eq!(invalid_field(demo.create_workspace(name, shadow, Vec::new()).await), reserved);
     let (name, shadow) = named(world.first.demo_service_account.to_string());
     assert_eq!(invalid_field(demo.create_service_account(name, shadow).await), reserved);
     let user = wardkey::core::UserId::from_bytes([1; 16]).to_string();
     let created =
-        world.deployment().create_user("a@example.com".to_owned(), "A".to_owned(), Some(user)).await;
+        world.deployment().await.create_user("a@example.com".to_owned(), "A".to_owned(), Some(user)).await;
     assert_eq!(invalid_field(created), reserved);
     for nonsense in ["", " ", "a b", "a\nb", "a\0b", &"x".repeat(101)] {
-        let created = demo.create_workspace("W".to_owned(), Some(nonsense.to_owned())).await;
+        let created = demo.create_workspace("W".to_owned(), Some(nonsense.to_owned()), Vec::new()).await;
         assert_eq!(invalid_field(created), ("/external_id".to_owned(), "malformed"));
     }
     // The id of something else is an external id like any other.
-    let workspace = demo.create_workspace("W".to_owned(), Some(id.clone())).await.unwrap();
+    let workspace =
+        demo.create_workspace("W".to_owned(), Some(id.clone()), Vec::new()).await.unwrap().into_inner();
     let found = demo.rights().organization() == demo.organization_id();
     assert!(found && workspace.external_id == Some(id));
 }
@@ -135,17 +157,17 @@ async fn an_external_id_is_given_once(world: &World) {
     let demo = world.demo().await;
     let taken = || Some("taken".to_owned());
     world.create_organization("First", Some("taken")).await;
-    let second = world.deployment().create_organization("Second".to_owned(), taken()).await;
+    let second = world.deployment().await.create_organization("Second".to_owned(), taken(), None).await;
     assert_eq!(conflict(second), Conflict::ExternalIdInUse);
-    demo.create_workspace("First".to_owned(), taken()).await.unwrap();
-    let second = demo.create_workspace("Second".to_owned(), taken()).await;
+    demo.create_workspace("First".to_owned(), taken(), Vec::new()).await.unwrap();
+    let second = demo.create_workspace("Second".to_owned(), taken(), Vec::new()).await;
     assert_eq!(conflict(second), Conflict::ExternalIdInUse);
     // Another organization gives its own.
     let other = world.create_organization("Other", None).await;
-    other.create_workspace("First".to_owned(), taken()).await.unwrap();
+    other.create_workspace("First".to_owned(), taken(), Vec::new()).await.unwrap();
     let email = |text: &str| text.to_owned();
-    world.deployment().create_user(email("a@example.com"), email("A"), None).await.unwrap();
-    let second = world.deployment().create_user(email("A@EXAMPLE.com"), email("B"), None).await;
+    world.deployment().await.create_user(email("a@example.com"), email("A"), None).await.unwrap();
+    let second = world.deployment().await.create_user(email("A@EXAMPLE.com"), email("B"), None).await;
     assert_eq!(conflict(second), Conflict::EmailInUse);
 }
 
@@ -165,7 +187,7 @@ async fn an_operator_that_acts_has_an_owners_rights_in_every_organization(world:
         assert_eq!(forbidden(tenant.require::<OperatorAct>()), ["operator:act"]);
     }
     let tenant = world.wardkey.enter(&caller, &Reference::from("foreign")).await.unwrap();
-    tenant.create_workspace("Made".to_owned(), None).await.unwrap();
+    tenant.create_workspace("Made".to_owned(), None, Vec::new()).await.unwrap();
     let events = world.audit(foreign.organization_id()).await;
     let actor = Actor::Key { key: acting.key.id, principal: acting.key.principal };
     assert!(events.iter().any(|event| event.actor == actor), "{events:?}");
@@ -196,7 +218,7 @@ async fn in_its_own_organization_an_operator_key_has_its_own_rights(world: &Worl
     assert_eq!(forbidden(own.require::<AdminKeys>()), ["admin:keys"]);
     assert_eq!(forbidden(own.issue_key(input).await), ["keys:write", "admin:keys"]);
     assert_eq!(
-        forbidden(own.list_service_accounts(PageRequest::default()).await),
+        forbidden(own.list_service_accounts(Default::default(), PageRequest::default()).await),
         ["admin:service_accounts"]
     );
     assert_eq!(forbidden(own.organization().await), ["admin:organization"]);
@@ -243,7 +265,7 @@ async fn operator_permissions_of_a_tenants_key_are_held_by_nobody(world: &World)
     assert!(!verification.rights.rights.anywhere().contains(OperatorAct::index()));
     let caller = Caller::key(verification);
     not_found(world.wardkey.enter(&caller, &world.operator().await.organization_id().into()).await);
-    let deployment = world.wardkey.enter_deployment(&caller);
+    let deployment = world.wardkey.enter_deployment(&caller).await.unwrap();
     assert_eq!(forbidden(deployment.require::<OperatorUsers>()), ["operator:users"]);
     assert_eq!(forbidden(deployment.require::<OperatorVerify>()), ["operator:verify"]);
 }
@@ -264,26 +286,33 @@ async fn each_operation_of_the_deployment_needs_its_permission(world: &World) {
     .chain(crate::world::PRODUCT)
     .collect();
     let tenant_admin = world.caller(&world.service_key(&everything).await).await;
-    let deployment = world.wardkey.enter_deployment(&tenant_admin);
+    let deployment = world.wardkey.enter_deployment(&tenant_admin).await.unwrap();
     let text = || "x".to_owned();
     let email = || "x@example.com".to_owned();
     assert_eq!(
-        forbidden(deployment.list_organizations(PageRequest::default()).await),
+        forbidden(deployment.list_organizations(OrganizationFilter::default(), PageRequest::default()).await),
         ["operator:organizations"]
     );
-    assert_eq!(forbidden(deployment.create_organization(text(), None).await), ["operator:organizations"]);
+    assert_eq!(
+        forbidden(deployment.create_organization(text(), None, None).await),
+        ["operator:organizations"]
+    );
     assert_eq!(forbidden(deployment.create_user(email(), text(), None).await), ["operator:users"]);
-    assert_eq!(forbidden(deployment.replace_catalogue(&Catalogue::default()).await), ["operator:catalogue"]);
+    assert_eq!(
+        forbidden(deployment.replace_catalogue(1, &Catalogue::default()).await),
+        ["operator:catalogue"]
+    );
     assert_eq!(
         forbidden(deployment.verify(b"x", None, &Requirement::NONE).await.map(|_| ())),
         ["operator:verify"]
     );
 
     let operator = world.caller(&world.first.operator_key).await;
-    let deployment = world.wardkey.enter_deployment(&operator);
-    let listed = deployment.list_organizations(PageRequest::default()).await.unwrap();
+    let deployment = world.wardkey.enter_deployment(&operator).await.unwrap();
+    let listed =
+        deployment.list_organizations(OrganizationFilter::default(), PageRequest::default()).await.unwrap();
     assert_eq!(listed.items.len(), 2);
-    deployment.create_organization(text(), None).await.unwrap();
+    deployment.create_organization(text(), None, None).await.unwrap();
     deployment.create_user(email(), text(), None).await.unwrap();
 }
 
@@ -310,33 +339,34 @@ async fn the_request_is_audited_with_its_id_and_address(world: &World) {
 
 async fn a_caller_sees_itself_and_its_own_organization(world: &World) {
     let key = world.service_key(&["pipelines:read"]).await;
-    let own = world.wardkey.enter_self(&world.caller(&key).await).unwrap();
+    let own = world.wardkey.enter_self(&world.caller(&key).await).await.unwrap();
     let me = own.me().await.unwrap();
-    assert_eq!(me.key, key.key);
+    let Via::Key { key: shown, organization, rights } = me.via else { panic!("a key calls") };
+    assert_eq!((*shown, me.email), (key.key.clone(), None));
     assert_eq!(me.principal, key.key.principal);
     assert_eq!(me.principal_name, "Demo service account");
-    assert_eq!(me.organization.id, world.first.demo_organization);
-    assert!(me.rights.rights.anywhere().contains_name("pipelines:read"));
-    let organizations = own.organizations().await.unwrap();
+    assert_eq!(organization.id, world.first.demo_organization);
+    assert!(rights.rights.anywhere().contains_name("pipelines:read"));
+    let organizations = own.organizations(PageRequest::default()).await.unwrap().items;
     assert_eq!(organizations.len(), 1);
     assert_eq!(organizations[0].id, world.first.demo_organization);
 }
 
 async fn nobody_in_particular_has_no_own_business(world: &World) {
-    not_found(world.wardkey.enter_self(&Caller::local("test")));
+    not_found(world.wardkey.enter_self(&Caller::local("test")).await);
 }
 
 async fn any_key_may_revoke_itself(world: &World) {
     let key = world.service_key(&[]).await;
     let caller = world.caller(&key).await;
-    let own = world.wardkey.enter_self(&caller).unwrap();
+    let own = world.wardkey.enter_self(&caller).await.unwrap();
     let long = "x".repeat(501);
     assert_eq!(invalid_field(own.revoke(Some(long)).await), ("/reason".to_owned(), "too_long"));
     let before = world.audited().await;
     own.revoke(Some("leaked".to_owned())).await.unwrap();
     assert_eq!(world.verify(&key).await.unwrap_err(), wardkey::core::Code::KeyRevoked);
-    // Again, by a request that was verified before.
-    own.revoke(None).await.unwrap();
+    // Again, by a request that was verified before: who has ended does nothing any more.
+    not_found(own.revoke(None).await);
     assert_eq!(world.audited().await, before + 1);
 }
 
@@ -345,23 +375,29 @@ async fn reading_needs_the_permission_of_changing(world: &World) {
     let tenant = world.as_key(&plain).await;
     assert_eq!(forbidden(tenant.organization().await), ["admin:organization"]);
     assert_eq!(
-        forbidden(tenant.list_service_accounts(PageRequest::default()).await),
+        forbidden(tenant.list_service_accounts(Default::default(), PageRequest::default()).await),
         ["admin:service_accounts"]
     );
     let name = || "x".to_owned();
-    assert_eq!(forbidden(tenant.create_workspace(name(), None).await), ["admin:workspaces"]);
+    assert_eq!(forbidden(tenant.create_workspace(name(), None, Vec::new()).await), ["admin:workspaces"]);
     assert_eq!(forbidden(tenant.create_service_account(name(), None).await), ["admin:service_accounts"]);
     assert_eq!(forbidden(tenant.organization().await), ["admin:organization"]);
     // Without any: the workspaces within one's scope, and the catalogue.
-    assert_eq!(tenant.list_workspaces(PageRequest::default()).await.unwrap().items.len(), 1);
+    assert_eq!(
+        tenant.list_workspaces(WorkspaceFilter::default(), PageRequest::default()).await.unwrap().items.len(),
+        1
+    );
     let caller = world.caller(&plain).await;
-    let described = world.wardkey.enter_deployment(&caller).describe().await.unwrap();
+    let described = world.wardkey.enter_deployment(&caller).await.unwrap().describe().await.unwrap();
     assert_eq!(described.catalogue.permissions().count(), 4);
 
     let admin =
         world.as_key(&world.service_key(&["admin:organization", "admin:service_accounts"]).await).await;
     assert_eq!(admin.organization().await.unwrap().id, world.first.demo_organization);
-    assert_eq!(admin.list_service_accounts(PageRequest::default()).await.unwrap().items.len(), 1);
+    assert_eq!(
+        admin.list_service_accounts(Default::default(), PageRequest::default()).await.unwrap().items.len(),
+        1
+    );
 }
 
 async fn a_key_without_any_workspace_sees_none(world: &World) {
@@ -371,7 +407,14 @@ async fn a_key_without_any_workspace_sees_none(world: &World) {
     let key = world.demo().await.issue_key(input).await.unwrap();
     let tenant = world.as_key(&key).await;
     assert!(tenant.rights().anywhere().is_empty());
-    assert!(tenant.list_workspaces(PageRequest::default()).await.unwrap().items.is_empty());
+    assert!(
+        tenant
+            .list_workspaces(WorkspaceFilter::default(), PageRequest::default())
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
     assert_eq!(forbidden(tenant.issue_key(IssueKey::named("x")).await), ["keys:write", "admin:keys"]);
 }
 
@@ -381,7 +424,8 @@ async fn an_operator_verifies_in_the_calling_keys_environment(world: &World) {
     input.environment = Some(staging);
     let elsewhere = world.demo().await.issue_key(input).await.unwrap();
     let here = world.service_key(&["pipelines:read"]).await;
-    let deployment = world.wardkey.enter_deployment(&world.caller(&world.first.operator_key).await);
+    let deployment =
+        world.wardkey.enter_deployment(&world.caller(&world.first.operator_key).await).await.unwrap();
     let ask = async |key: &wardkey::IssuedKey| {
         let secret = key.secret.as_ref().unwrap().expose().as_bytes();
         deployment.verify(secret, None, &Requirement::NONE).await.unwrap().map_err(|error| error.code())
@@ -391,5 +435,5 @@ async fn an_operator_verifies_in_the_calling_keys_environment(world: &World) {
     let nonsense = deployment.verify(b"nonsense", None, &Requirement::NONE).await.unwrap();
     assert_eq!(nonsense.unwrap_err().code(), wardkey::core::Code::InvalidKey);
     // Nobody in particular has no environment.
-    not_found(world.deployment().verify(b"x", None, &Requirement::NONE).await.map(|_| ()));
+    not_found(world.deployment().await.verify(b"x", None, &Requirement::NONE).await.map(|_| ()));
 }

@@ -84,7 +84,7 @@ async fn principals_organizations_and_operations_are_independent(world: &World) 
     assert!(by_key.secret.is_some() && by_key.key.id != local.id);
 
     let other = world.create_organization("Other", None).await;
-    let account = other.create_service_account("CI".to_owned(), None).await.unwrap();
+    let account = other.create_service_account("CI".to_owned(), None).await.unwrap().into_inner();
     let caller = Caller::local("test").with_idempotency_key("a", BODY);
     let tenant = world.wardkey.enter(&caller, &other.organization_id().into()).await.unwrap();
     let input = IssueKey {
@@ -136,7 +136,7 @@ async fn a_refused_call_uses_nothing_up(world: &World) {
     }
     let full = tenant.issue_key(world.service_input(&[])).await;
     assert!(matches!(conflict(full), Conflict::KeyLimitReached { .. }));
-    world.storage.set_key_limit(&world.act(), world.first.demo_organization, Some(11)).await.unwrap();
+    world.storage.set_key_limit(&world.act(), world.first.demo_organization, None, Some(11)).await.unwrap();
     let issued = tenant.issue_key(world.service_input(&[])).await.unwrap();
     assert!(issued.secret.is_some());
     assert_eq!(world.verify(&issued).await.err(), None::<Code>);

@@ -5,8 +5,8 @@ use wardkey::core::{
     PermissionClass, PrincipalId, Reference, Standing, UserId, WorkspaceId,
 };
 use wardkey::{
-    Expiry, ExpiryPreset, IssueKey, KeyFilter, LONGEST_LIFE, MAX_DESCRIPTION, MAX_METADATA, MAX_NAME,
-    PageRequest, PrincipalRef, Tenant,
+    Expiry, ExpiryPreset, IssueKey, KeyFilter, MAX_DESCRIPTION, MAX_METADATA, MAX_NAME, PageRequest,
+    PrincipalRef, Tenant, USUAL_KEY_LIFE,
 };
 
 use crate::answers::{forbidden, invalid, invalid_field};
@@ -108,6 +108,7 @@ async fn every_broken_rule_is_named_at_its_place_and_nothing_happens(world: &Wor
             here,
             Reference::from("nowhere"),
         ])),
+        customers: None,
         ip_allowlist: vec!["10.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap()],
         expiry: Expiry::At(world.now()),
     };
@@ -184,7 +185,7 @@ async fn a_life_is_at_most_a_year(world: &World) {
         let issued = issue(Expiry::In(preset)).await.unwrap();
         assert_eq!(issued.key.expires_at, Some(world.now().saturating_add(days * DAY)));
     }
-    let last = world.now().saturating_add(LONGEST_LIFE);
+    let last = world.now().saturating_add(USUAL_KEY_LIFE);
     let micro = std::time::Duration::from_micros(1);
     assert_eq!(issue(Expiry::At(last)).await.unwrap().key.expires_at, Some(last));
     let at = "/expires_at".to_owned();
@@ -238,10 +239,16 @@ async fn who_is_meant_must_exist_and_be_active(world: &World) {
     };
     let not_found = ("/principal/id".to_owned(), "not_found");
     let foreign = world.create_organization("Foreign", None).await;
-    let elsewhere = foreign.create_service_account("CI".to_owned(), Some("ci".to_owned())).await.unwrap();
+    let elsewhere =
+        foreign.create_service_account("CI".to_owned(), Some("ci".to_owned())).await.unwrap().into_inner();
     let email = "stranger@example.com".to_owned();
-    let stranger =
-        world.deployment().create_user(email, "S".to_owned(), Some("s-1".to_owned())).await.unwrap();
+    let stranger = world
+        .deployment()
+        .await
+        .create_user(email, "S".to_owned(), Some("s-1".to_owned()))
+        .await
+        .unwrap()
+        .into_inner();
     for nobody in [
         PrincipalRef::ServiceAccount(elsewhere.id.into()),
         PrincipalRef::ServiceAccount(Reference::from("ci")),
@@ -253,18 +260,31 @@ async fn who_is_meant_must_exist_and_be_active(world: &World) {
     ] {
         assert_eq!(invalid_field(issue(nobody).await), not_found);
     }
-    demo.set_service_account_state(world.first.demo_service_account, Standing::Inactive).await.unwrap();
+    demo.set_service_account_state(&world.first.demo_service_account.into(), None, Standing::Inactive, None)
+        .await
+        .unwrap();
     let suspended = issue(PrincipalRef::ServiceAccount(world.first.demo_service_account.into())).await;
     assert_eq!(invalid_field(suspended), ("/principal/id".to_owned(), "inactive"));
 }
 
 async fn objects_are_named_by_either_id(world: &World) {
     let demo = world.demo().await;
-    let workspace = demo.create_workspace("EU".to_owned(), Some("eu-1".to_owned())).await.unwrap();
-    let account = demo.create_service_account("CI".to_owned(), Some("ci-1".to_owned())).await.unwrap();
+    let workspace = demo
+        .create_workspace("EU".to_owned(), Some("eu-1".to_owned()), Vec::new())
+        .await
+        .unwrap()
+        .into_inner();
+    let account =
+        demo.create_service_account("CI".to_owned(), Some("ci-1".to_owned())).await.unwrap().into_inner();
     let email = "ada@example.com".to_owned();
-    let user = world.deployment().create_user(email, "Ada".to_owned(), Some("u-1".to_owned())).await.unwrap();
-    demo.set_member(user.id, crate::world::grants(&[BuiltInRole::Member])).await.unwrap();
+    let user = world
+        .deployment()
+        .await
+        .create_user(email, "Ada".to_owned(), Some("u-1".to_owned()))
+        .await
+        .unwrap()
+        .into_inner();
+    world.set_member(&demo, user.id, crate::world::grants(&[BuiltInRole::Member])).await.unwrap();
     // The workspace was made after this handle was entered.
     let demo = world.demo().await;
     let mut input = IssueKey {
@@ -343,7 +363,8 @@ async fn a_service_account_with_keys_write_makes_keys_for_itself(world: &World) 
     // Its own keys are no default: a service account is not the caller's user.
     let unsaid = ("/principal".to_owned(), "required");
     assert_eq!(invalid_field(tenant.issue_key(IssueKey { principal: None, ..input }).await), unsaid);
-    let other = world.demo().await.create_service_account("other".to_owned(), None).await.unwrap();
+    let other =
+        world.demo().await.create_service_account("other".to_owned(), None).await.unwrap().into_inner();
     let mut input = world.service_input(&["pipelines:read"]);
     input.principal = Some(PrincipalRef::ServiceAccount(other.id.into()));
     assert_eq!(forbidden(tenant.issue_key(input).await), ["admin:keys"]);
@@ -375,16 +396,18 @@ async fn level_all_grows_with_the_catalogue(world: &World) {
         permission("reports:read", PermissionClass::Read),
         permission("reports:send", PermissionClass::Write),
     ];
-    let catalogue =
-        Catalogue { groups: vec![CatalogueGroup { label: "Reports".to_owned(), permissions: reports }] };
-    world.deployment().replace_catalogue(&catalogue).await.unwrap();
+    // What a key lists stays.
+    let listed = vec![permission("pipelines:read", PermissionClass::Read)];
+    let group = |label: &str, permissions| CatalogueGroup { label: label.to_owned(), permissions };
+    let catalogue = Catalogue { groups: vec![group("Reports", reports), group("Pipelines", listed)] };
+    world.replace_catalogue(&catalogue).await;
 
     for (key, reads, sends) in
         [(&all, true, true), (&read_only, true, false), (&restricted, false, false), (&of_user, true, true)]
     {
         assert_eq!(holds(key, "reports:read").await, reads);
         assert_eq!(holds(key, "reports:send").await, sends);
-        assert!(!holds(key, "pipelines:read").await, "what left the catalogue is held by nobody");
+        assert!(!holds(key, "connections:read").await, "what left the catalogue is held by nobody");
         assert!(!holds(key, "admin:keys").await && !holds(key, "keys:write").await);
     }
 }
@@ -406,13 +429,14 @@ async fn a_catalogue_lists_each_product_permission_once(world: &World) {
         ("/groups/0/permissions/0/label", "control_character"),
         ("/groups/0/permissions/1/label", "control_character"),
         ("/groups/0/permissions/1/name", "reserved"),
+        ("/groups/1/label", "duplicate"),
         ("/groups/1/label", "too_long"),
         ("/groups/1/permissions/0/label", "control_character"),
         ("/groups/1/permissions/0/name", "duplicate"),
     ]
     .map(|(pointer, code)| (pointer.to_owned(), code));
-    assert_eq!(invalid(world.deployment().replace_catalogue(&catalogue).await), expected);
-    assert_eq!(world.deployment().describe().await.unwrap().catalogue.permissions().count(), 4);
+    assert_eq!(invalid(world.deployment().await.replace_catalogue(1, &catalogue).await), expected);
+    assert_eq!(world.deployment().await.describe().await.unwrap().catalogue.permissions().count(), 4);
 }
 
 async fn a_secret_is_shown_once_and_says_its_environment(world: &World) {

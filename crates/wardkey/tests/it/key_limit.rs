@@ -167,7 +167,7 @@ async fn a_rotation_takes_no_place(world: &World) {
 async fn every_environment_and_principal_counts(world: &World) {
     let demo = world.demo().await;
     let user = world.member("ada", &[BuiltInRole::Member]).await;
-    let other = demo.create_service_account("other".to_owned(), None).await.unwrap();
+    let other = demo.create_service_account("other".to_owned(), None).await.unwrap().into_inner();
     fill(world, 4).await;
     for place in ["staging", "development", "staging"] {
         let input = IssueKey { environment: Some(environment(place)), ..world.service_input(&[]) };
@@ -181,7 +181,7 @@ async fn every_environment_and_principal_counts(world: &World) {
     demo.issue_key(user_input(user, Level::ReadOnly, &[])).await.unwrap();
     assert_eq!(conflict(demo.issue_key(user_input(user, Level::All, &[])).await), FULL);
     // Who leaves leaves the places.
-    demo.remove_member(user).await.unwrap();
+    demo.remove_member(&user.into(), None).await.unwrap();
     assert_eq!(world.counted_keys().await, 8);
     fill(world, 2).await;
     assert_eq!(conflict(demo.issue_key(world.service_input(&[])).await), FULL);
@@ -190,7 +190,7 @@ async fn every_environment_and_principal_counts(world: &World) {
 async fn a_lower_limit_revokes_nothing(world: &World) {
     let demo = world.demo().await;
     let keys = fill(world, 5).await;
-    world.storage.set_key_limit(&world.act(), world.first.demo_organization, Some(3)).await.unwrap();
+    world.storage.set_key_limit(&world.act(), world.first.demo_organization, None, Some(3)).await.unwrap();
     let full = |count| Conflict::KeyLimitReached { count, limit: 3 };
     assert_eq!(conflict(demo.issue_key(world.service_input(&[])).await), full(5));
     for key in &keys {
@@ -203,7 +203,7 @@ async fn a_lower_limit_revokes_nothing(world: &World) {
     demo.revoke_key(keys[1].key.id, None, None).await.unwrap();
     demo.revoke_key(keys[2].key.id, None, None).await.unwrap();
     assert_eq!(conflict(demo.issue_key(world.service_input(&[])).await), full(3));
-    world.storage.set_key_limit(&world.act(), world.first.demo_organization, Some(12)).await.unwrap();
+    world.storage.set_key_limit(&world.act(), world.first.demo_organization, None, Some(12)).await.unwrap();
     fill(world, 9).await;
     let full = Conflict::KeyLimitReached { count: 12, limit: 12 };
     assert_eq!(conflict(demo.issue_key(world.service_input(&[])).await), full);
@@ -212,7 +212,7 @@ async fn a_lower_limit_revokes_nothing(world: &World) {
 async fn another_organization_counts_for_itself(world: &World) {
     fill(world, 10).await;
     let other = Arc::new(world.create_organization("Other", None).await);
-    let account = other.create_service_account("CI".to_owned(), None).await.unwrap();
+    let account = other.create_service_account("CI".to_owned(), None).await.unwrap().into_inner();
     let mut input = world.service_input(&[]);
     input.principal = Some(PrincipalRef::ServiceAccount(account.id.into()));
     other.issue_key(input).await.unwrap();

@@ -246,7 +246,11 @@ fn record_of(case: &Case) -> (KeyRecord, CatalogueIndex) {
             workspaces: case
                 .workspaces
                 .iter()
-                .map(|place| WorkspaceRecord { id: workspace(*place), external_id: None })
+                .map(|place| WorkspaceRecord {
+                    id: workspace(*place),
+                    external_id: None,
+                    networks: Vec::new(),
+                })
                 .collect(),
         },
         principal: PrincipalRecord { external_id: None, state: Standing::Active, kind },

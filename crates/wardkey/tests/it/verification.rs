@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use wardkey::core::{
-    Access, BuiltInRole, Catalogue, Code, Denial, Level, NeededPermissions, Requirement, Role, RoleGrant,
-    Standing, Verifier, VerifyError, WorkspaceId,
+    Access, BuiltInRole, Catalogue, Code, Denial, Level, NeededPermissions, Requirement, Standing, Verifier,
+    VerifyError, WorkspaceId,
 };
-use wardkey::{IssuedKey, KeyPatch};
+use wardkey::{Grant, IssuedKey, KeyPatch, RoleRef};
 
 use crate::world::{
     DAY, World, environment, grants, permissions, production, user_input, verify_with, within,
@@ -71,9 +71,9 @@ async fn what_is_done_takes_effect_before_the_call_returns(world: &World) {
     let again = demo.rotate_key(id, None, Duration::ZERO).await.unwrap();
     assert_eq!(code(&here, &renewed).await, Some(Code::SecretEnded));
     let account = world.first.demo_service_account;
-    demo.set_service_account_state(account, Standing::Inactive).await.unwrap();
+    demo.set_service_account_state(&account.into(), None, Standing::Inactive, None).await.unwrap();
     assert_eq!(code(&here, &again).await, Some(Code::PrincipalInactive));
-    demo.set_service_account_state(account, Standing::Active).await.unwrap();
+    demo.set_service_account_state(&account.into(), None, Standing::Active, None).await.unwrap();
     assert_eq!(code(&here, &again).await, None);
     demo.revoke_key(id, None, None).await.unwrap();
     assert_eq!(code(&here, &again).await, Some(Code::KeyRevoked));
@@ -81,11 +81,11 @@ async fn what_is_done_takes_effect_before_the_call_returns(world: &World) {
     let user = world.member("ada", &[BuiltInRole::Member]).await;
     let of_user = world.user_key(user).await;
     assert!(may(&here, &of_user, "pipelines:run").await);
-    demo.set_member(user, grants(&[BuiltInRole::Viewer])).await.unwrap();
+    world.set_member(&demo, user, grants(&[BuiltInRole::Viewer])).await.unwrap();
     assert!(!may(&here, &of_user, "pipelines:run").await && may(&here, &of_user, "pipelines:read").await);
-    world.deployment().replace_catalogue(&Catalogue::default()).await.unwrap();
+    world.replace_catalogue(&Catalogue::default()).await;
     assert!(!may(&here, &of_user, "pipelines:read").await);
-    demo.remove_member(user).await.unwrap();
+    demo.remove_member(&user.into(), None).await.unwrap();
     assert_eq!(code(&here, &of_user).await, Some(Code::KeyRevoked));
 }
 
@@ -115,7 +115,7 @@ async fn nothing_that_begins_after_a_revocation_is_granted(world: &World) {
         let disturber = demo.clone();
         let disturbing = tokio::spawn(async move {
             for number in 0..5 {
-                disturber.create_workspace(format!("{round} {number}"), None).await.unwrap();
+                disturber.create_workspace(format!("{round} {number}"), None, Vec::new()).await.unwrap();
             }
         });
         demo.revoke_key(key.key.id, None, None).await.unwrap();
@@ -148,13 +148,18 @@ async fn another_process_hears_of_it_within_a_second(world: &World) {
     within(PROMISED, "rotate", async || code(&there, &key).await == Some(Code::SecretEnded)).await;
     within(PROMISED, "new secret", async || code(&there, &renewed).await.is_none()).await;
     let account = world.first.demo_service_account;
-    demo.set_service_account_state(account, Standing::Inactive).await.unwrap();
+    demo.set_service_account_state(&account.into(), None, Standing::Inactive, None).await.unwrap();
     within(PROMISED, "suspend", async || code(&there, &renewed).await == Some(Code::PrincipalInactive)).await;
-    demo.set_member(user, grants(&[BuiltInRole::Viewer])).await.unwrap();
+    world.set_member(&demo, user, grants(&[BuiltInRole::Viewer])).await.unwrap();
     within(PROMISED, "role", async || !may(&there, &of_user, "pipelines:run").await).await;
-    world.deployment().replace_catalogue(&Catalogue::default()).await.unwrap();
-    within(PROMISED, "catalogue", async || !may(&there, &of_user, "pipelines:read").await).await;
-    demo.remove_member(user).await.unwrap();
+    // What a key lists stays.
+    let mut catalogue = world.deployment().await.describe().await.unwrap().catalogue;
+    for group in &mut catalogue.groups {
+        group.permissions.retain(|permission| permission.name.as_str() == "pipelines:read");
+    }
+    world.replace_catalogue(&catalogue).await;
+    within(PROMISED, "catalogue", async || !may(&there, &of_user, "connections:read").await).await;
+    demo.remove_member(&user.into(), None).await.unwrap();
     within(PROMISED, "remove member", async || code(&there, &of_user).await == Some(Code::KeyRevoked)).await;
     demo.revoke_key(id, None, None).await.unwrap();
     within(PROMISED, "revoke", async || code(&there, &renewed).await == Some(Code::KeyRevoked)).await;
@@ -190,7 +195,7 @@ async fn a_key_that_was_unknown_works_at_once(world: &World) {
 
 async fn user_keys_follow_the_users_live_roles(world: &World) {
     let demo = world.demo().await;
-    let second = demo.create_workspace("Second".to_owned(), None).await.unwrap().id;
+    let second = demo.create_workspace("Second".to_owned(), None, Vec::new()).await.unwrap().into_inner().id;
     let demo = world.demo().await;
     let user = world.member("ada", &[BuiltInRole::Viewer]).await;
     let all = demo.issue_key(user_input(user, Level::All, &[])).await.unwrap();
@@ -215,25 +220,25 @@ async fn user_keys_follow_the_users_live_roles(world: &World) {
     assert_eq!(held(&all, None).await, reading);
     assert_eq!(held(&listed, None).await, "");
 
-    demo.set_member(user, grants(&[BuiltInRole::Member])).await.unwrap();
+    world.set_member(&demo, user, grants(&[BuiltInRole::Member])).await.unwrap();
     assert_eq!(held(&all, None).await, everything, "keys:write is to be listed");
     assert_eq!(held(&read_only, None).await, reading);
     assert_eq!(held(&listed, None).await, "keys:write pipelines:run");
 
     // A role on one workspace, on top of one for all.
     let mut roles = grants(&[BuiltInRole::Viewer]);
-    roles.push(RoleGrant { workspace: Some(second), role: Role::BuiltIn(BuiltInRole::Member) });
-    demo.set_member(user, roles.clone()).await.unwrap();
+    roles.push(Grant { workspace: Some(second), role: RoleRef::BuiltIn(BuiltInRole::Member) });
+    world.set_member(&demo, user, roles.clone()).await.unwrap();
     assert_eq!(held(&all, None).await, reading);
     assert_eq!(held(&all, Some(world.first.demo_workspace)).await, reading);
     assert_eq!(held(&all, Some(second)).await, everything);
     assert_eq!(held(&listed, Some(second)).await, "pipelines:run");
     // And alone: the other workspace is gone from sight.
-    demo.set_member(user, roles.split_off(1)).await.unwrap();
+    world.set_member(&demo, user, roles.split_off(1)).await.unwrap();
     assert_eq!(held(&all, None).await, "");
     assert_eq!(held(&all, Some(world.first.demo_workspace)).await, "");
     assert_eq!(held(&all, Some(second)).await, everything);
-    demo.set_member(user, Vec::new()).await.unwrap();
+    world.set_member(&demo, user, Vec::new()).await.unwrap();
     assert_eq!(held(&all, Some(second)).await, "");
 }
 
@@ -244,22 +249,30 @@ async fn a_suspended_principal_or_organization_stops_its_keys(world: &World) {
     let here = world.verifier();
     let code_of = async |at: usize| code(&here, &keys[at]).await;
     assert_eq!((code_of(0).await, code_of(1).await), (None, None));
-    world.storage.set_user_state(&world.act(), user, Standing::Inactive).await.unwrap();
+    world.storage.set_user_state(&world.act(), user, None, Standing::Inactive, None).await.unwrap();
     here.catch_up().await.unwrap();
     assert_eq!((code_of(0).await, code_of(1).await), (Some(Code::PrincipalInactive), None));
     let taken = demo.issue_key(user_input(user, Level::All, &[])).await;
     assert_eq!(crate::answers::invalid_field(taken), ("/principal/id".to_owned(), "inactive"));
     assert_eq!(world.counted_keys().await, 2, "suspension keeps the places");
-    world.storage.set_user_state(&world.act(), user, Standing::Active).await.unwrap();
+    world.storage.set_user_state(&world.act(), user, None, Standing::Active, None).await.unwrap();
     here.catch_up().await.unwrap();
     assert_eq!(code_of(0).await, None);
 
     let organization = world.first.demo_organization;
-    world.storage.set_organization_state(&world.act(), organization, Standing::Inactive).await.unwrap();
+    world
+        .storage
+        .set_organization_state(&world.act(), organization, None, Standing::Inactive, None)
+        .await
+        .unwrap();
     here.catch_up().await.unwrap();
     let suspended = Some(Code::OrganizationSuspended);
     assert_eq!((code_of(0).await, code_of(1).await), (suspended, suspended));
-    world.storage.set_organization_state(&world.act(), organization, Standing::Active).await.unwrap();
+    world
+        .storage
+        .set_organization_state(&world.act(), organization, None, Standing::Active, None)
+        .await
+        .unwrap();
     here.catch_up().await.unwrap();
     assert_eq!((code_of(0).await, code_of(1).await), (None, None));
 }
@@ -319,9 +332,17 @@ async fn a_clock_that_steps_back_keeps_what_lives(world: &World) {
 
 async fn a_foreign_workspace_is_as_one_that_does_not_exist(world: &World) {
     let other = world.create_organization("Other", None).await;
-    let foreign = other.create_workspace("F".to_owned(), Some("foreign".to_owned())).await.unwrap();
+    let foreign = other
+        .create_workspace("F".to_owned(), Some("foreign".to_owned()), Vec::new())
+        .await
+        .unwrap()
+        .into_inner();
     let demo = world.demo().await;
-    let hidden = demo.create_workspace("H".to_owned(), Some("hidden".to_owned())).await.unwrap();
+    let hidden = demo
+        .create_workspace("H".to_owned(), Some("hidden".to_owned()), Vec::new())
+        .await
+        .unwrap()
+        .into_inner();
     let own = world.first.demo_workspace;
     let mut input = world.service_input(&["pipelines:read"]);
     input.workspaces = Some(Access::Specific(vec![own.into()]));
@@ -359,7 +380,8 @@ async fn a_level_reaches_into_workspaces_made_later(world: &World) {
     let key = world.service_key(&["pipelines:read"]).await;
     let here = world.verifier();
     assert_eq!(code(&here, &key).await, None);
-    let later = world.demo().await.create_workspace("Later".to_owned(), None).await.unwrap();
+    let later =
+        world.demo().await.create_workspace("Later".to_owned(), None, Vec::new()).await.unwrap().into_inner();
     let rights = verify_with(&here, key.secret.as_ref().unwrap(), None).await.unwrap().rights;
     assert!(rights.rights.workspaces().iter().any(|workspace| workspace.id == later.id));
 }

@@ -13,15 +13,16 @@ use tempfile::TempDir;
 use tokio_postgres::NoTls;
 use wardkey::core::testing::{FixedClock, SeededRandom};
 use wardkey::core::{
-    AuditEventId, BuiltInRole, Code, EnvironmentName, Level, OrganizationId, OsRandom, PermissionName,
-    PrincipalId, Random as _, Requirement, Role, RoleGrant, Secret, UserId, Verification, Verifier,
+    AuditEventId, BuiltInRole, Catalogue, Code, EnvironmentName, Level, OrganizationId, OsRandom,
+    PermissionName, PrincipalId, Random as _, Requirement, Secret, Standing, UserId, Verification, Verifier,
     VerifierConfig,
 };
 use wardkey::{
-    Bootstrapped, Caller, DeploymentHandle, Expiry, ExpiryPreset, IssueKey, IssuedKey, OpenConfig,
-    PrincipalRef, Tenant, Wardkey,
+    ActiveSession, AddMember, Bootstrapped, Caller, DeploymentHandle, Error, Expiry, ExpiryPreset, Grant,
+    IssueKey, IssuedKey, MemberPatch, OpenConfig, PasswordHash, PrincipalRef, RoleRef, Tenant, Visitor,
+    Wardkey,
 };
-use wardkey_storage::{Act, Actor, AuditEvent, Page, Storage};
+use wardkey_storage::{Act, Actor, AuditEvent, AuditFilter, MemberEdit, NewLink, NewMember, Page, Storage};
 
 /// The permissions of the demo catalogue.
 pub(crate) const PRODUCT: [&str; 4] =
@@ -151,17 +152,26 @@ impl World {
         self.wardkey.enter(&Caller::local("test"), &organization.into()).await.unwrap()
     }
 
-    pub(crate) fn deployment(&self) -> DeploymentHandle {
-        self.wardkey.enter_deployment(&Caller::local("test"))
+    pub(crate) async fn deployment(&self) -> DeploymentHandle {
+        self.wardkey.enter_deployment(&Caller::local("test")).await.unwrap()
     }
 
     pub(crate) async fn create_organization(&self, name: &str, external_id: Option<&str>) -> Tenant {
         let organization = self
             .deployment()
-            .create_organization(name.to_owned(), external_id.map(str::to_owned))
             .await
-            .unwrap();
+            .create_organization(name.to_owned(), external_id.map(str::to_owned), None)
+            .await
+            .unwrap()
+            .into_inner();
         self.enter_locally(organization.id).await
+    }
+
+    /// Replaces the permission catalogue, whatever its version.
+    pub(crate) async fn replace_catalogue(&self, catalogue: &Catalogue) {
+        let deployment = self.deployment().await;
+        let version = deployment.catalogue().await.unwrap().version;
+        deployment.replace_catalogue(version, catalogue).await.unwrap();
     }
 
     /// A key of the demo service account that lists these permissions and lives a year.
@@ -197,14 +207,87 @@ impl World {
 
     /// A person with these roles in the whole demo organization.
     pub(crate) async fn member(&self, name: &str, roles: &[BuiltInRole]) -> UserId {
-        let user = self
-            .deployment()
+        let user = self.person(name).await;
+        self.set_member(&self.demo().await, user, grants(roles)).await.unwrap();
+        user
+    }
+
+    pub(crate) async fn set_password(&self, user: UserId, hash: &str) {
+        self.storage.set_password(&self.act(), user, PasswordHash::new(hash)).await.unwrap();
+    }
+
+    /// Suspends a user everywhere.
+    pub(crate) async fn suspend(&self, user: UserId) {
+        self.storage.set_user_state(&self.act(), user, None, Standing::Inactive, None).await.unwrap();
+    }
+
+    /// Suspends the demo organization, or lets it work again.
+    pub(crate) async fn set_organization_state(&self, state: Standing) {
+        let (act, demo) = (self.act(), self.first.demo_organization);
+        self.storage.set_organization_state(&act, demo, None, state, None).await.unwrap();
+    }
+
+    /// Logs a person in from somewhere, giving them a password if they have none.
+    pub(crate) async fn log_in(&self, user: UserId) -> ActiveSession {
+        let found = self.storage.find_user(&user.into()).await.unwrap().unwrap();
+        let sign_in = self.wardkey.sign_in(Visitor::default());
+        let mut attempt = sign_in.begin_login(&found.email).await.unwrap();
+        if attempt.credential.is_none() {
+            self.set_password(user, &format!("hash of {}", found.name)).await;
+            attempt = sign_in.begin_login(&found.email).await.unwrap();
+        }
+        sign_in.open_session(&attempt.credential.unwrap(), random_digest()).await.unwrap().session
+    }
+
+    /// The caller that this person is in a browser.
+    pub(crate) async fn in_browser(&self, user: UserId) -> Caller {
+        Caller::session(self.log_in(user).await)
+    }
+
+    /// Has the tenant's caller give a user exactly these roles, of which the person becomes a member if they are none.
+    pub(crate) async fn set_member(
+        &self,
+        tenant: &Tenant,
+        user: UserId,
+        grants: Vec<Grant>,
+    ) -> Result<(), Error> {
+        let grants = grants.into_iter().map(Into::into).collect();
+        let found = self.storage.find_member(tenant.organization_id(), user).await.unwrap();
+        if let Some(member) = found {
+            let patch = MemberPatch { name: None, grants: Some(grants) };
+            tenant.update_member(&user.into(), member.version, patch).await?;
+            return Ok(());
+        }
+        let email = self.deployment().await.get_user(&user.into()).await?.email;
+        tenant.add_member(AddMember { email, name: None, grants }).await?;
+        Ok(())
+    }
+
+    /// The same past every rule.
+    pub(crate) async fn place_member(&self, organization: OrganizationId, user: UserId, grants: Vec<Grant>) {
+        if let Some(member) = self.storage.find_member(organization, user).await.unwrap() {
+            let edit = MemberEdit { name: member.name, grants };
+            let act = self.act();
+            self.storage.update_member(&act, organization, user, member.version, edit).await.unwrap();
+            return;
+        }
+        let email = self.storage.find_user(&user.into()).await.unwrap().unwrap().email;
+        let mut digest = [0; 32];
+        OsRandom.fill(&mut digest);
+        let link = NewLink { digest, ends_at: self.now().saturating_add(DAY) };
+        let new = NewMember { user, email, name: "Mem".to_owned(), grants, link };
+        self.storage.add_member(&self.act(), organization, new, None).await.unwrap();
+    }
+
+    /// A person who is a member of nothing yet.
+    pub(crate) async fn person(&self, name: &str) -> UserId {
+        let deployment = self.deployment().await;
+        deployment
             .create_user(format!("{name}@example.com"), name.to_owned(), None)
             .await
             .unwrap()
-            .id;
-        self.demo().await.set_member(user, grants(roles)).await.unwrap();
-        user
+            .into_inner()
+            .id
     }
 
     /// A key of this user, made by someone on the database: level all, making keys listed, a year.
@@ -240,8 +323,9 @@ impl World {
         let mut events: Vec<AuditEvent> = Vec::new();
         loop {
             let after: Option<AuditEventId> = events.last().map(|event| event.id);
+            let page = Page { after, limit: 100 };
             let page =
-                self.storage.list_audit_events(organization, Page { after, limit: 100 }).await.unwrap();
+                self.storage.list_audit_events(organization, &AuditFilter::default(), page).await.unwrap();
             if page.is_empty() {
                 return events;
             }
@@ -303,6 +387,13 @@ fn patient() -> VerifierConfig {
     VerifierConfig { max_stale: 10_000 * DAY, ..VerifierConfig::default() }
 }
 
+/// Whatever is told apart by 32 bytes.
+pub(crate) fn random_digest() -> [u8; 32] {
+    let mut digest = [0; 32];
+    OsRandom.fill(&mut digest);
+    digest
+}
+
 pub(crate) fn production() -> EnvironmentName {
     environment("production")
 }
@@ -315,8 +406,8 @@ pub(crate) fn permissions(names: &[&str]) -> Vec<PermissionName> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
 
-pub(crate) fn grants(roles: &[BuiltInRole]) -> Vec<RoleGrant> {
-    roles.iter().map(|role| RoleGrant { workspace: None, role: Role::BuiltIn(*role) }).collect()
+pub(crate) fn grants(roles: &[BuiltInRole]) -> Vec<Grant> {
+    roles.iter().map(|role| Grant { workspace: None, role: RoleRef::BuiltIn(*role) }).collect()
 }
 
 /// A user's key that lives a year.

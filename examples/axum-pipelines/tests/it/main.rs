@@ -3,6 +3,7 @@
 
 mod database;
 mod notifications;
+mod people;
 mod process;
 mod world;
 
@@ -39,6 +40,17 @@ async fn what_is_done_to_a_key_is_heard_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_done_to_a_key_is_heard_on_postgres() {
     what_is_done_to_a_key_is_heard(World::start(Database::postgres().await).await, HEARD).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_to_people_and_their_organization_is_heard_on_sqlite() {
+    what_is_done_to_people_and_their_organization_is_heard(World::start(Database::sqlite()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_to_people_and_their_organization_is_heard_on_postgres() {
+    what_is_done_to_people_and_their_organization_is_heard(World::start(Database::postgres().await).await)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,6 +121,29 @@ async fn what_is_done_to_a_key_is_heard(world: World, promised: Duration) {
     let successor = world.rotate(&key.id).await;
     world.answers_within(promised, &runs, &key.secret, (401, "secret_ended")).await;
     assert_eq!(world.post(&runs, &successor).await.status, 202, "a new secret works at once");
+}
+
+async fn what_is_done_to_people_and_their_organization_is_heard(world: World) {
+    let runs = format!("/workspaces/{}/pipelines/nightly/runs", world.workspace);
+    // This process is the one that does it, and neither the server nor the API.
+    let here = world.people().await;
+    let role = here.make_role(&[READ, RUN]).await;
+    let (person, secret) = here.make_person(&role).await;
+    assert_eq!(world.post(&runs, &secret).await.status, 202);
+    here.edit_role(&role, &[READ]).await;
+    world.answers_within(HEARD, &runs, &secret, (403, "insufficient_permissions")).await;
+    here.edit_role(&role, &[READ, RUN]).await;
+    world.answers_within(HEARD, &runs, &secret, (202, "")).await;
+    here.suspend(person).await;
+    world.answers_within(HEARD, &runs, &secret, (401, "principal_inactive")).await;
+    here.resume(person).await;
+    world.answers_within(HEARD, &runs, &secret, (202, "")).await;
+    here.suspend_organization().await;
+    world.answers_within(HEARD, &runs, &secret, (403, "organization_suspended")).await;
+    here.resume_organization().await;
+    world.answers_within(HEARD, &runs, &secret, (202, "")).await;
+    here.remove(person).await;
+    world.answers_within(HEARD, &runs, &secret, (401, "key_revoked")).await;
 }
 
 /// The same secret with another last character.

@@ -167,19 +167,32 @@ impl World {
     /// A workspace of another organization.
     pub(crate) async fn make_foreign_workspace(&self) -> String {
         let wardkey = self.open().await;
-        let deployment = wardkey.enter_deployment(&Caller::local("test"));
-        let other =
-            deployment.create_organization("Other".to_owned(), None).await.expect("another organization");
+        let deployment = wardkey.enter_deployment(&Caller::local("test")).await.expect("a door");
+        let other = deployment
+            .create_organization("Other".to_owned(), None, None)
+            .await
+            .expect("another organization")
+            .into_inner();
         self.make_workspace_in(&wardkey, other.id).await
     }
 
     async fn make_workspace_in(&self, wardkey: &Wardkey, organization: OrganizationId) -> String {
         let tenant = wardkey.enter(&Caller::local("test"), &organization.into()).await.expect("it is there");
-        tenant.create_workspace("Another".to_owned(), None).await.expect("another workspace").id.to_string()
+        tenant
+            .create_workspace("Another".to_owned(), None, Vec::new())
+            .await
+            .expect("another workspace")
+            .into_inner()
+            .id
+            .to_string()
     }
 
-    async fn open(&self) -> Wardkey {
+    pub(crate) async fn open(&self) -> Wardkey {
         Wardkey::open(&self.database.url).await.expect("the database opens")
+    }
+
+    pub(crate) fn organization_id(&self) -> OrganizationId {
+        self.organization.parse().expect("an id")
     }
 
     fn keys(&self) -> String {

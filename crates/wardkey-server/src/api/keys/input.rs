@@ -5,7 +5,8 @@ use poem_openapi::{Enum, Object};
 use serde_json::{Map, Value};
 use wardkey::{Expiry, ExpiryPreset, IssueKey, KeyFilter, KeyPatch, PageRequest, Tenant};
 use wardkey_core::{
-    Access, EnvironmentName, IpNetwork, KeyId, PermissionName, PrincipalId, Reference, Timestamp, WorkspaceId,
+    Access, CustomerId, EnvironmentName, IpNetwork, KeyId, PermissionName, PrincipalId, Reference, Timestamp,
+    WorkspaceId,
 };
 
 use super::super::cursor::{CursorKey, List};
@@ -27,6 +28,7 @@ pub(crate) const RULES: &[Rule] = &[
         immutable: &["id", "organization_id", "environment", "principal", "status", "secrets", "version"],
     },
     Rule { schema: "WorkspacesChoice", check: ids_only_if_specific, immutable: &[] },
+    Rule { schema: "CustomersChoice", check: ids_only_if_specific, immutable: &[] },
 ];
 
 fn one_expiry(body: &Map<String, Value>) -> Vec<Misfit> {
@@ -49,7 +51,7 @@ fn ids_only_if_specific(body: &Map<String, Value>) -> Vec<Misfit> {
     let misfit = |code, detail| vec![Misfit { member: "ids", code, detail }];
     match body.get("access").and_then(Value::as_str) {
         Some("all") if !empty => misfit("conflicting", "must be empty or left out when access is all"),
-        Some("specific") if empty => misfit("required", "must name at least one workspace"),
+        Some("specific") if empty => misfit("required", "must name at least one"),
         _ => Vec::new(),
     }
 }
@@ -154,6 +156,33 @@ impl Example for WorkspacesChoice {
     }
 }
 
+/// Which customers a key is to reach.
+#[derive(Debug, Object)]
+#[oai(example)]
+struct CustomersChoice {
+    /// All, or some.
+    access: AccessKind,
+    /// Which ones, at least one with `specific`; none with `all`.
+    #[oai(default, validator(max_items = 1000, unique_items))]
+    ids: Vec<Text<Reference<CustomerId>>>,
+}
+
+impl From<CustomersChoice> for Access<Reference<CustomerId>> {
+    fn from(choice: CustomersChoice) -> Self {
+        let CustomersChoice { access, ids } = choice;
+        match access {
+            AccessKind::All => Self::All,
+            AccessKind::Specific => Self::Specific(ids.into_iter().map(|id| id.0).collect()),
+        }
+    }
+}
+
+impl Example for CustomersChoice {
+    fn example() -> Self {
+        Self { access: AccessKind::Specific, ids: vec![Text::example()] }
+    }
+}
+
 /// A key to be issued. At most one of `expires_in`, `expires_at` and `never_expires` is given.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none, example)]
@@ -175,14 +204,17 @@ pub(super) struct IssueKeyRequest {
     permissions: Vec<Text<PermissionName>>,
     /// Which workspaces it reaches. Default: all for a user's key; a service account's key must say.
     workspaces: Option<WorkspacesChoice>,
+    /// Which of the organization's customers it reaches. Default: all.
+    customers: Option<CustomersChoice>,
     /// From where it may be used; empty is from everywhere.
     #[oai(default, validator(max_items = 100, unique_items))]
     ip_allowlist: Vec<Text<IpNetwork>>,
-    /// How long it lives. Default: `90d`.
+    /// How long it lives, as far as the organization's session policy allows. Default: `90d`, or as long as that allows.
     expires_in: Option<ExpiresIn>,
-    /// When it ends, instead: in the future, and at most 365 days ahead.
+    /// When it ends, instead: in the future, and as the organization's session policy allows; that is at most 365 days
+    /// ahead unless somebody has edited it.
     expires_at: Option<Text<Timestamp>>,
-    /// `true`: it never ends. Only where the organization's policy allows it.
+    /// `true`: it never ends. Only where the organization's session policy allows it.
     never_expires: Option<bool>,
 }
 
@@ -198,6 +230,7 @@ impl IssueKeyRequest {
             level,
             permissions,
             workspaces,
+            customers,
             ip_allowlist,
             expires_in,
             expires_at,
@@ -212,6 +245,7 @@ impl IssueKeyRequest {
             level: level.map(Into::into),
             permissions: permissions.into_iter().map(|name| name.0).collect(),
             workspaces: workspaces.map(Into::into),
+            customers: customers.map(Into::into),
             ip_allowlist: ip_allowlist.into_iter().map(|network| network.0).collect(),
             expiry: expiry(expires_in, expires_at, never_expires).unwrap_or_default(),
         }
@@ -229,6 +263,7 @@ impl Example for IssueKeyRequest {
             level: None,
             permissions: vec![Text::example()],
             workspaces: Some(WorkspacesChoice::example()),
+            customers: None,
             ip_allowlist: Vec::new(),
             expires_in: Some(ExpiresIn::NinetyDays),
             expires_at: None,
@@ -256,14 +291,17 @@ pub(super) struct UpdateKeyRequest {
     permissions: Option<Vec<Text<PermissionName>>>,
     /// Which workspaces it reaches.
     workspaces: Option<WorkspacesChoice>,
+    /// Which of the organization's customers it reaches.
+    customers: Option<CustomersChoice>,
     /// The whole new list; empty is from everywhere.
     #[oai(validator(max_items = 100, unique_items))]
     ip_allowlist: Option<Vec<Text<IpNetwork>>>,
     /// How long it lives from now on.
     expires_in: Option<ExpiresIn>,
-    /// When it ends, instead: in the future, and at most 365 days ahead.
+    /// When it ends, instead: in the future, and as the organization's session policy allows; that is at most 365 days
+    /// ahead unless somebody has edited it.
     expires_at: Option<Text<Timestamp>>,
-    /// `true`: it never ends. Only where the organization's policy allows it.
+    /// `true`: it never ends. Only where the organization's session policy allows it.
     never_expires: Option<bool>,
 }
 
@@ -277,6 +315,7 @@ impl UpdateKeyRequest {
             level,
             permissions,
             workspaces,
+            customers,
             ip_allowlist,
             expires_in,
             expires_at,
@@ -293,6 +332,7 @@ impl UpdateKeyRequest {
             level: level.map(Into::into),
             permissions: permissions.map(|names| names.into_iter().map(|name| name.0).collect()),
             workspaces: workspaces.map(Into::into),
+            customers: customers.map(Into::into),
             ip_allowlist: ip_allowlist.map(|list| list.into_iter().map(|network| network.0).collect()),
             expiry: expiry(expires_in, expires_at, never_expires),
         }
@@ -308,6 +348,7 @@ impl Example for UpdateKeyRequest {
             level: None,
             permissions: Some(vec![Text::example()]),
             workspaces: None,
+            customers: Some(CustomersChoice::example()),
             ip_allowlist: None,
             expires_in: Some(ExpiresIn::ThirtyDays),
             expires_at: None,
@@ -355,7 +396,7 @@ impl Example for RotateKeyRequest {
 
 /// Which keys are listed.
 #[derive(Debug, Object)]
-pub(super) struct KeyQuery {
+pub(in super::super) struct KeyQuery {
     /// Only keys of this status; several may be given.
     #[oai(default, validator(max_items = 4))]
     status: Vec<Status>,
@@ -373,16 +414,19 @@ pub(super) struct KeyQuery {
 }
 
 impl KeyQuery {
-    /// The list that is asked for, whatever the page.
+    /// The organization's list that is asked for, whatever the page.
     pub(super) fn list(&self, tenant: &Tenant) -> List {
+        self.list_from(List::of("list_keys").by(Some(tenant.organization_id())))
+    }
+
+    /// This list, narrowed by what is asked for.
+    pub(in super::super) fn list_from(&self, list: List) -> List {
         let Self { status, environment, principal, search, limit: _, cursor: _ } = self;
         let mut words: Vec<_> =
             status.iter().map(|status| wardkey_core::KeyStatus::from(*status).as_str()).collect();
         words.sort_unstable();
         words.dedup();
-        List::of("list_keys")
-            .by(Some(tenant.organization_id()))
-            .by(Some(words.join(" ")))
+        list.by(Some(words.join(" ")))
             .by(environment.as_ref().map(|environment| &environment.0))
             .by(principal.as_ref().map(|principal| &principal.0))
             .by(search.as_ref().map(|search| &search.0.0))
@@ -392,7 +436,7 @@ impl KeyQuery {
     ///
     /// # Errors
     /// If the cursor was not made for this list.
-    pub(super) fn split(
+    pub(in super::super) fn split(
         self,
         list: &List,
         cursors: &CursorKey,

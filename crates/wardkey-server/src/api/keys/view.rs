@@ -4,8 +4,8 @@ use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 use wardkey::Creator;
 use wardkey_core::{
-    Access, EnvironmentName, IpNetwork, KeyId, KeyStatus, OrganizationId, PermissionName, SecretId,
-    Timestamp, WorkspaceId,
+    Access, CustomerId, EnvironmentName, IpNetwork, KeyId, KeyStatus, OrganizationId, PermissionName,
+    SecretId, Timestamp, UserId, WorkspaceId,
 };
 
 use super::super::kinds::{Cursor, Description, HintText, Name, SecretText};
@@ -47,7 +47,7 @@ impl From<Status> for KeyStatus {
     }
 }
 
-/// `all` workspaces of the organization, those made later included, or `specific` ones.
+/// `all` of the organization's, those made later included, or `specific` ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "AccessKind", rename_all = "snake_case")]
 pub(super) enum AccessKind {
@@ -82,6 +82,8 @@ pub(crate) struct Key {
     permissions: Vec<Text<PermissionName>>,
     /// Which workspaces it reaches.
     workspaces: WorkspaceScope,
+    /// Which of the organization's customers it reaches.
+    customers: CustomerScope,
     /// From where it may be used; empty is from everywhere.
     #[oai(validator(max_items = 100))]
     ip_allowlist: Vec<Text<IpNetwork>>,
@@ -98,6 +100,8 @@ pub(crate) struct Key {
     created_at: Text<Timestamp>,
     /// The key with which it was issued; absent if it was issued on the server itself.
     created_by_key_id: Option<Text<KeyId>>,
+    /// The person who issued it in a browser; absent if a key or a command did.
+    created_by_user_id: Option<Text<UserId>>,
     /// When it was last written.
     updated_at: Text<Timestamp>,
 }
@@ -116,8 +120,7 @@ impl Key {
             level,
             permissions,
             workspaces,
-            // Restriction to customers has no operation yet that could set it.
-            customers: _,
+            customers,
             ip_allowlist,
             expires_at,
             state,
@@ -140,6 +143,7 @@ impl Key {
             level: level.into(),
             permissions: permissions.into_iter().map(Text).collect(),
             workspaces: workspaces.into(),
+            customers: customers.into(),
             ip_allowlist: ip_allowlist.into_iter().map(Text).collect(),
             expires_at: expires_at.map(Text),
             secrets: secrets.into_iter().map(Into::into).collect(),
@@ -148,6 +152,10 @@ impl Key {
             created_at: created_at.into(),
             created_by_key_id: match created_by {
                 Creator::Key(key) => Some(key.into()),
+                _ => None,
+            },
+            created_by_user_id: match created_by {
+                Creator::User(user) => Some(user.into()),
                 _ => None,
             },
             updated_at: updated_at.into(),
@@ -169,6 +177,7 @@ impl Example for Key {
             level: Level::Restricted,
             permissions: vec![Text::example()],
             workspaces: WorkspaceScope { access: AccessKind::All, ids: Vec::new() },
+            customers: CustomerScope { access: AccessKind::All, ids: Vec::new() },
             ip_allowlist: vec![Text::example()],
             expires_at: Some(Text::example()),
             secrets: vec![KeySecret::example()],
@@ -176,6 +185,7 @@ impl Example for Key {
             version: 1,
             created_at: Text::example(),
             created_by_key_id: None,
+            created_by_user_id: None,
             updated_at: Text::example(),
         }
     }
@@ -204,6 +214,34 @@ impl From<Access<WorkspaceId>> for WorkspaceScope {
 }
 
 impl Example for WorkspaceScope {
+    fn example() -> Self {
+        Self { access: AccessKind::Specific, ids: vec![Text::example()] }
+    }
+}
+
+/// Which customers a key reaches.
+#[derive(Debug, Object)]
+#[oai(example)]
+struct CustomerScope {
+    /// All, or some.
+    access: AccessKind,
+    /// Which ones; empty with `all`.
+    #[oai(validator(max_items = 1000))]
+    ids: Vec<Text<CustomerId>>,
+}
+
+impl From<Access<CustomerId>> for CustomerScope {
+    fn from(access: Access<CustomerId>) -> Self {
+        match access {
+            Access::All => Self { access: AccessKind::All, ids: Vec::new() },
+            Access::Specific(ids) => {
+                Self { access: AccessKind::Specific, ids: ids.into_iter().map(Text).collect() }
+            }
+        }
+    }
+}
+
+impl Example for CustomerScope {
     fn example() -> Self {
         Self { access: AccessKind::Specific, ids: vec![Text::example()] }
     }
@@ -253,7 +291,7 @@ impl Example for KeySecret {
 /// A page of keys.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none, example)]
-pub(super) struct KeyPage {
+pub(in super::super) struct KeyPage {
     /// The keys, the newest first.
     #[oai(validator(max_items = 100))]
     items: Vec<Key>,
@@ -263,7 +301,11 @@ pub(super) struct KeyPage {
 
 impl KeyPage {
     /// The keys with their status at this instant.
-    pub(super) fn new(keys: Vec<wardkey::Key>, next_cursor: Option<Text<Cursor>>, now: Timestamp) -> Self {
+    pub(in super::super) fn new(
+        keys: Vec<wardkey::Key>,
+        next_cursor: Option<Text<Cursor>>,
+        now: Timestamp,
+    ) -> Self {
         Self { items: keys.into_iter().map(|key| Key::new(key, now)).collect(), next_cursor }
     }
 }
@@ -277,7 +319,7 @@ impl Example for KeyPage {
 /// A key and its secret, which is shown this once.
 #[derive(Object)]
 #[oai(skip_serializing_if_is_none, example)]
-pub(super) struct IssuedKey {
+pub(crate) struct IssuedKey {
     /// The key.
     key: Key,
     /// The secret. Absent in the answer to a repetition, for the first answer has shown it.
@@ -286,7 +328,7 @@ pub(super) struct IssuedKey {
 
 impl IssuedKey {
     /// The key with its status at this instant, and its secret.
-    pub(super) fn new(issued: wardkey::IssuedKey, now: Timestamp) -> Self {
+    pub(crate) fn new(issued: wardkey::IssuedKey, now: Timestamp) -> Self {
         let wardkey::IssuedKey { key, secret } = issued;
         Self {
             key: Key::new(key, now),

@@ -174,7 +174,7 @@ async fn without_admin_keys_one_sees_only_ones_own(world: Arc<World>) {
 async fn a_scoped_key_sees_its_workspaces(world: Arc<World>) {
     let tenant =
         world.wardkey.enter(&Caller::local("test"), &world.first.demo_organization.into()).await.unwrap();
-    tenant.create_workspace("Other".to_owned(), Some("eu-1".to_owned())).await.unwrap();
+    tenant.create_workspace("Other".to_owned(), Some("eu-1".to_owned()), Vec::new()).await.unwrap();
     let mut body = world.wanted(&["pipelines:read"]);
     body["workspaces"] = json!({ "access": "specific", "ids": ["eu-1"] });
     let scoped = world.issue(body).await;

@@ -50,7 +50,7 @@ async fn any_key_may_end_itself_and_nobody_else(world: Arc<World>) {
 async fn any_key_may_read_the_catalogue(world: Arc<World>) {
     let key = world.service_key(&[]).await;
     let permissions = world.get("/v1/permissions").key(&key).send().await.expect(200).json();
-    let groups = permissions["items"].as_array().unwrap();
+    let groups = permissions["groups"].as_array().unwrap();
     let names: Vec<_> = groups
         .iter()
         .flat_map(|group| group["permissions"].as_array().unwrap())

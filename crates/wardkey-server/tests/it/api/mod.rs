@@ -1,14 +1,30 @@
 //! The admin API as its clients meet it. Every answer in here is also held against the OpenAPI document.
 
+mod acting;
+mod audit;
+mod authorization;
 mod credentials;
+mod customers;
 mod docs;
 mod document;
+mod environments;
+mod hostile;
 mod keys;
 mod lists;
 mod me;
+mod members;
+mod organizations;
 mod outage;
+mod permissions;
+mod roles;
 mod rotation;
 mod schema;
+mod service_accounts;
+mod session_policies;
+mod sessions;
+mod teams;
 mod tenancy;
+mod users;
 mod verify;
+mod workspaces;
 pub(crate) mod world;

@@ -28,6 +28,14 @@ pub(crate) fn check_answer(document: &Value, method: &Method, path: &str, answer
     let media_type = answer.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
     let content =
         contents.get(media_type).unwrap_or_else(|| panic!("{id} {} as {media_type:?}", answer.status));
+    if media_type == "application/x-ndjson" {
+        let event = &document["components"]["schemas"]["AuditEvent"];
+        for line in answer.lines() {
+            assert_eq!(faults(document, event, &line, ""), Vec::<String>::new(), "{id}: {line}");
+            assert!(!has_null(&line), "{id}: null in {line}");
+        }
+        return;
+    }
     let body = answer.json();
     let faults = faults(document, &content["schema"], &body, "");
     assert!(faults.is_empty(), "{id} {}: {faults:?} in {body}", answer.status);
@@ -144,7 +152,7 @@ fn an_answer_that_the_document_does_not_promise_is_noticed() {
             .is_ok()
     };
     let json = "application/json; charset=utf-8";
-    let right = r#"{"items":[{"name":"production","tag":"live"}]}"#;
+    let right = r#"{"items":[{"name":"production","tag":"live","built_in":true,"version":1}]}"#;
     assert!(accepted(200, json, true, right));
     assert!(!accepted(200, json, false, right), "a required header is missing");
     assert!(!accepted(200, "text/plain", true, right));
@@ -153,9 +161,11 @@ fn an_answer_that_the_document_does_not_promise_is_noticed() {
         r#"{}"#,
         r#"{"items":[],"more":1}"#,
         r#"{"items":[{"name":"production"}]}"#,
-        r#"{"items":[{"name":"","tag":"live"}]}"#,
+        r#"{"items":[{"name":"","tag":"live","built_in":true,"version":1}]}"#,
         r#"{"items":null}"#,
-        r#"{"items":[{"name":"production","tag":7}]}"#,
+        r#"{"items":[{"name":"production","tag":7,"built_in":true,"version":1}]}"#,
+        r#"{"items":[{"name":"production","tag":"live","built_in":"yes","version":1}]}"#,
+        r#"{"items":[{"name":"production","tag":"live","built_in":true,"version":0}]}"#,
     ] {
         assert!(!accepted(200, json, true, wrong), "{wrong}");
     }

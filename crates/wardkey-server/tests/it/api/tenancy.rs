@@ -18,8 +18,12 @@ on_both!(
 const ANOTHER_REQUEST: (&str, &str) = ("x-request-id", "the-same-one");
 
 async fn a_foreign_organization_and_one_that_does_not_exist_are_the_same_bytes(world: Arc<World>) {
-    let deployment = world.wardkey.enter_deployment(&Caller::local("test"));
-    let foreign = deployment.create_organization("Other".to_owned(), Some("other".to_owned())).await.unwrap();
+    let deployment = world.wardkey.enter_deployment(&Caller::local("test")).await.unwrap();
+    let foreign = deployment
+        .create_organization("Other".to_owned(), Some("other".to_owned()), None)
+        .await
+        .unwrap()
+        .into_inner();
     let key = world.admin_key().await;
     let absent = OrganizationId::from_bytes([3; 16]).to_string();
     for rest in ["", "/keys", "/workspaces", "/service-accounts", "/keys/key_0000000000000000000000"] {
@@ -50,9 +54,12 @@ async fn a_foreign_key_and_one_that_does_not_exist_are_the_same_bytes(world: Arc
 }
 
 async fn an_organization_is_named_by_its_own_id_or_by_the_backends(world: Arc<World>) {
-    let deployment = world.wardkey.enter_deployment(&Caller::local("test"));
-    let created =
-        deployment.create_organization("Acme".to_owned(), Some("tenant-42".to_owned())).await.unwrap();
+    let deployment = world.wardkey.enter_deployment(&Caller::local("test")).await.unwrap();
+    let created = deployment
+        .create_organization("Acme".to_owned(), Some("tenant-42".to_owned()), None)
+        .await
+        .unwrap()
+        .into_inner();
     let by_id = format!("/v1/organizations/{}", created.id);
     for path in [&by_id, "/v1/organizations/tenant-42"] {
         let answer = world.get(path).key(world.operator()).send().await.expect(200);

@@ -83,8 +83,8 @@ async fn a_refused_key_is_an_answer_and_no_error(world: Arc<World>) {
 
 async fn permission_place_and_network_are_part_of_the_question(world: Arc<World>) {
     let tenant = world.demo_tenant().await;
-    tenant.create_workspace("Europe".to_owned(), Some("eu-1".to_owned())).await.unwrap();
-    tenant.create_workspace("Asia".to_owned(), Some("as-1".to_owned())).await.unwrap();
+    tenant.create_workspace("Europe".to_owned(), Some("eu-1".to_owned()), Vec::new()).await.unwrap();
+    tenant.create_workspace("Asia".to_owned(), Some("as-1".to_owned()), Vec::new()).await.unwrap();
     let mut body = world.wanted(&["pipelines:read"]);
     body["workspaces"] = json!({ "access": "specific", "ids": ["eu-1"] });
     body["ip_allowlist"] = json!(["203.0.113.0/24"]);

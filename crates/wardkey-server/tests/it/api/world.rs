@@ -1,17 +1,20 @@
 //! The whole server in this process, on a database of its own, with the clock in hand.
 
+use std::net::{IpAddr, SocketAddr};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use poem::http::uri::Scheme;
 use poem::http::{HeaderMap, Method, Uri};
-use poem::{Endpoint as _, EndpointExt as _, Request, Response};
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Addr, Endpoint as _, EndpointExt as _, Request, RequestParts, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
-use wardkey::{Bootstrapped, Caller, OpenConfig, Tenant, Wardkey};
+use wardkey::{AddMember, Bootstrapped, Caller, Grant, OpenConfig, RoleRef, Tenant, Wardkey};
 use wardkey_core::testing::{FixedClock, SeededRandom};
-use wardkey_core::{BuiltInRole, OsRandom, Random as _, Role, RoleGrant, UserId, VerifierConfig};
+use wardkey_core::{BuiltInRole, OrganizationId, OsRandom, Random as _, UserId, VerifierConfig};
 use wardkey_server::config::{Config, Layer};
 use wardkey_server::seal::Seal;
 use wardkey_server::{openapi, serve};
@@ -26,7 +29,10 @@ pub(crate) struct World {
     pub(crate) clock: FixedClock,
     pub(crate) first: Bootstrapped,
     pub(crate) document: Value,
+    pub(crate) url: String,
     server: poem::endpoint::BoxEndpoint<'static, Response>,
+    seal: Seal,
+    config: Config,
     database: Database,
 }
 
@@ -48,8 +54,19 @@ impl Answer {
             .unwrap_or_else(|_| panic!("no JSON: {:?}", String::from_utf8_lossy(&self.body)))
     }
 
+    /// The lines of an answer that is JSON line by line.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let text = str::from_utf8(&self.body).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Status and code; of success there is no code.
+    pub(crate) fn problem_or_success(&self) -> (u16, String) {
+        if self.status < 400 { (self.status, String::new()) } else { self.problem() }
     }
 
     /// Status and code of a problem.
@@ -79,6 +96,7 @@ impl Answer {
 pub(crate) struct Call<'w> {
     world: &'w World,
     request: poem::RequestBuilder,
+    address: Option<IpAddr>,
     method: Method,
     path: String,
 }
@@ -93,18 +111,39 @@ impl Call<'_> {
         self
     }
 
+    /// From this address.
+    pub(crate) fn from(mut self, address: IpAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
     pub(crate) async fn send(self) -> Answer {
         let request = self.request.finish();
-        self.world.serve(request, &self.method, &self.path).await
+        self.world.serve(request, self.address, &self.method, &self.path).await
     }
 
     pub(crate) async fn json(self, body: Value) -> Answer {
         self.text(&body.to_string()).await
     }
 
+    /// A header of bytes that need not be text, perhaps beside another of its name.
+    pub(crate) fn raw_header(mut self, name: &str, value: &[u8]) -> Self {
+        self.request = self.request.header(name, poem::http::HeaderValue::from_bytes(value).unwrap());
+        self
+    }
+
+    /// A body of any bytes, of this media type if it has one.
+    pub(crate) async fn bytes(self, media_type: Option<&str>, body: Vec<u8>) -> Answer {
+        let request = match media_type {
+            Some(media_type) => self.request.content_type(media_type).body(body),
+            None => self.request.body(body),
+        };
+        self.world.serve(request, self.address, &self.method, &self.path).await
+    }
+
     pub(crate) async fn text(self, body: &str) -> Answer {
         let request = self.request.content_type("application/json").body(body.to_owned());
-        self.world.serve(request, &self.method, &self.path).await
+        self.world.serve(request, self.address, &self.method, &self.path).await
     }
 }
 
@@ -136,9 +175,18 @@ impl World {
         let seal = Seal::read_or_create(&folder.path().join("seal"), &SeededRandom::new(2)).unwrap();
         let first = wardkey.bootstrap(seal.fingerprint()).await.unwrap().unwrap();
         let (config, _) = Config::load(Layer::default(), None, std::iter::empty()).unwrap();
-        let server = serve::endpoint(&wardkey, &seal, &config, Arc::new(clock.clone())).boxed();
+        let server = server(&wardkey, &seal, &config, &clock);
         let document = serde_json::from_str(&openapi::document()).unwrap();
-        Self { wardkey, clock, first, document, server, database }
+        Self { wardkey, clock, first, document, url: url.to_owned(), server, seal, config, database }
+    }
+
+    /// Another server of the same deployment, with a memory of its own.
+    pub(crate) fn another_server(&self) -> poem::endpoint::BoxEndpoint<'static, Response> {
+        server(&self.wardkey, &self.seal, &self.config, &self.clock)
+    }
+
+    pub(crate) fn seal(&self) -> &Seal {
+        &self.seal
     }
 
     /// Keeps a promise in this world and takes the world down, whatever became of the promise.
@@ -173,6 +221,10 @@ impl World {
         self.call(Method::PATCH, path)
     }
 
+    pub(crate) fn put(&self, path: &str) -> Call<'_> {
+        self.call(Method::PUT, path)
+    }
+
     pub(crate) fn delete(&self, path: &str) -> Call<'_> {
         self.call(Method::DELETE, path)
     }
@@ -180,10 +232,14 @@ impl World {
     pub(crate) fn call(&self, method: Method, path: &str) -> Call<'_> {
         let uri: Uri = path.parse().unwrap();
         let request = Request::builder().method(method.clone()).uri(uri);
-        Call { world: self, request, method, path: path.to_owned() }
+        Call { world: self, request, address: None, method, path: path.to_owned() }
     }
 
-    async fn serve(&self, request: Request, method: &Method, path: &str) -> Answer {
+    async fn serve(&self, request: Request, address: Option<IpAddr>, method: &Method, path: &str) -> Answer {
+        let request = match address {
+            Some(address) => sent_from(request, address),
+            None => request,
+        };
         let response = self.server.get_response(request).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.into_body().into_vec().await.unwrap();
@@ -230,17 +286,30 @@ impl World {
 
     /// The demo organization, entered by someone on the database.
     pub(crate) async fn demo_tenant(&self) -> Tenant {
-        self.wardkey.enter(&Caller::local("test"), &self.first.demo_organization.into()).await.unwrap()
+        self.enter_locally(self.first.demo_organization).await
+    }
+
+    /// An organization, entered by someone on the database.
+    pub(crate) async fn enter_locally(&self, organization: OrganizationId) -> Tenant {
+        self.wardkey.enter(&Caller::local("test"), &organization.into()).await.unwrap()
     }
 
     /// A person with this role in the demo organization.
     pub(crate) async fn member(&self, name: &str, role: BuiltInRole) -> UserId {
-        let deployment = self.wardkey.enter_deployment(&Caller::local("test"));
-        let user =
-            deployment.create_user(format!("{name}@example.com"), name.to_owned(), None).await.unwrap().id;
-        let grant = RoleGrant { workspace: None, role: Role::BuiltIn(role) };
-        self.demo_tenant().await.set_member(user, vec![grant]).await.unwrap();
-        user
+        self.member_of(self.first.demo_organization, name, role).await
+    }
+
+    /// The same in this organization.
+    pub(crate) async fn member_of(
+        &self,
+        organization: OrganizationId,
+        name: &str,
+        role: BuiltInRole,
+    ) -> UserId {
+        let grant = Grant { workspace: None, role: RoleRef::BuiltIn(role) };
+        let (email, name) = (format!("{name}@example.com"), Some(name.to_owned()));
+        let new = AddMember { email, name, grants: vec![grant.into()] };
+        self.enter_locally(organization).await.add_member(new).await.unwrap().member.user
     }
 
     /// The secret of a key of this user that may make keys.
@@ -251,6 +320,25 @@ impl World {
         let issued = self.demo_tenant().await.issue_key(input).await.unwrap();
         issued.secret.unwrap().expose().to_owned()
     }
+}
+
+fn server(
+    wardkey: &Wardkey,
+    seal: &Seal,
+    config: &Config,
+    clock: &FixedClock,
+) -> poem::endpoint::BoxEndpoint<'static, Response> {
+    serve::endpoint(wardkey, seal, config, Arc::new(clock.clone()), Arc::new(OsRandom)).boxed()
+}
+
+/// The same request, as if it came from this address.
+fn sent_from(request: Request, address: IpAddr) -> Request {
+    let (given, body) = request.into_parts();
+    let (mut parts, ()) = poem::http::Request::new(()).into_parts();
+    (parts.method, parts.uri, parts.headers) = (given.method, given.uri, given.headers);
+    let remote = RemoteAddr(Addr::SocketAddr(SocketAddr::new(address, 4711)));
+    let parts = RequestParts::from((parts, LocalAddr::default(), remote, Scheme::HTTP));
+    Request::from_parts(parts, body)
 }
 
 /// The text at this place.

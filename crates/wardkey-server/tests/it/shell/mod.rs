@@ -1,9 +1,11 @@
 //! The `wardkey` binary as the person who starts it meets it: a process of its own, on both databases where it matters.
 
+mod commands;
 mod connections;
 mod crash;
 mod database;
 mod first_run;
+mod logins;
 mod process;
 mod refusals;
 mod secrets;

@@ -93,6 +93,14 @@ impl Server {
         fs::read_to_string(self.data_dir.join("operator.key")).unwrap().trim_end().to_owned()
     }
 
+    /// How much memory the server has in use, in MiB.
+    pub(crate) fn resident_mib(&self) -> usize {
+        let id = self.child.id().expect("the server runs");
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim_end_matches("kB").trim().parse::<usize>().unwrap() / 1024
+    }
+
     pub(crate) fn terminate(&self) {
         let id = self.child.id().expect("the server runs").to_string();
         let sent = std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap();

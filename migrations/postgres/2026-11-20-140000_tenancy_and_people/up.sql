@@ -1,0 +1,176 @@
+-- What organizations and people need besides keys: custom roles, teams, session policies, passwords and sessions. What is
+-- deleted but referred to keeps its row and gives back its external id.
+
+-- Whoever replaces the catalogue takes the deployment's row; whoever lists a permission shares it.
+ALTER TABLE deployment ADD COLUMN catalogue_version BIGINT NOT NULL DEFAULT 1;
+
+ALTER TABLE environments ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+
+ALTER TABLE organizations ADD COLUMN deleted_at TIMESTAMPTZ;
+DROP INDEX organizations_external_id;
+CREATE UNIQUE INDEX organizations_external_id ON organizations (external_id) WHERE deleted_at IS NULL;
+
+-- Absent: from everywhere.
+ALTER TABLE workspaces ADD COLUMN ip_allowlist JSONB;
+
+ALTER TABLE service_accounts ADD COLUMN deleted_at TIMESTAMPTZ;
+DROP INDEX service_accounts_external_id;
+CREATE UNIQUE INDEX service_accounts_external_id ON service_accounts (organization_id, external_id) WHERE deleted_at IS NULL;
+
+ALTER TABLE users ADD COLUMN deleted_at TIMESTAMPTZ;
+DROP INDEX users_folded_email;
+DROP INDEX users_external_id;
+CREATE UNIQUE INDEX users_folded_email ON users (folded_email) WHERE deleted_at IS NULL;
+CREATE UNIQUE INDEX users_external_id ON users (external_id) WHERE deleted_at IS NULL;
+
+-- What the organization calls the person, which tells nothing of what others call them.
+ALTER TABLE members ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE members ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE members ADD COLUMN updated_at TIMESTAMPTZ NOT NULL DEFAULT 'epoch';
+UPDATE members SET updated_at = created_at, name = (SELECT users.name FROM users WHERE users.id = members.user_id);
+
+-- In which organizations a person is.
+CREATE INDEX members_user ON members (user_id);
+
+CREATE TABLE roles (
+    organization_id UUID NOT NULL REFERENCES organizations (id),
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT,
+    permissions JSONB NOT NULL,
+    version BIGINT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX roles_name ON roles (organization_id, name);
+
+CREATE TABLE teams (
+    organization_id UUID NOT NULL REFERENCES organizations (id),
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    external_id TEXT,
+    version BIGINT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX teams_external_id ON teams (organization_id, external_id);
+
+CREATE TABLE team_members (
+    organization_id UUID NOT NULL,
+    team_id UUID NOT NULL,
+    user_id UUID NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (organization_id, team_id, user_id),
+    FOREIGN KEY (organization_id, team_id) REFERENCES teams (organization_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, user_id) REFERENCES members (organization_id, user_id) ON DELETE CASCADE
+);
+CREATE INDEX team_members_user ON team_members (organization_id, user_id);
+
+-- Roles held directly; without a workspace, in the whole organization. A role is built in and named, or the
+-- organization's own.
+CREATE TABLE member_grants (
+    organization_id UUID NOT NULL,
+    user_id UUID NOT NULL,
+    position INTEGER NOT NULL,
+    workspace_id UUID,
+    role TEXT CHECK (role IN ('viewer', 'member', 'admin', 'owner')),
+    role_id UUID,
+    PRIMARY KEY (organization_id, user_id, position),
+    CHECK ((role IS NULL) <> (role_id IS NULL)),
+    FOREIGN KEY (organization_id, user_id) REFERENCES members (organization_id, user_id) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, role_id) REFERENCES roles (organization_id, id)
+);
+INSERT INTO member_grants (organization_id, user_id, position, workspace_id, role)
+    SELECT organization_id, user_id, position, workspace_id, role FROM grants;
+DROP TABLE grants;
+
+-- Roles held through a team.
+CREATE TABLE team_grants (
+    organization_id UUID NOT NULL,
+    team_id UUID NOT NULL,
+    position INTEGER NOT NULL,
+    workspace_id UUID,
+    role TEXT CHECK (role IN ('viewer', 'member', 'admin', 'owner')),
+    role_id UUID,
+    PRIMARY KEY (organization_id, team_id, position),
+    CHECK ((role IS NULL) <> (role_id IS NULL)),
+    FOREIGN KEY (organization_id, team_id) REFERENCES teams (organization_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, role_id) REFERENCES roles (organization_id, id)
+);
+
+-- An organization without a row has the usual policy. longest_key_life is in seconds.
+CREATE TABLE session_policies (
+    organization_id UUID NOT NULL PRIMARY KEY REFERENCES organizations (id),
+    ip_allowlist JSONB,
+    longest_key_life BIGINT CHECK (longest_key_life > 0),
+    endless_keys TEXT NOT NULL CHECK (endless_keys IN ('allowed', 'refused')),
+    version BIGINT NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL
+);
+
+-- Apart from the users, so that whoever may read those cannot read these. A password that was named by a link of an
+-- organization lets its person into that one only, until the operator replaces it.
+CREATE TABLE passwords (
+    user_id UUID NOT NULL PRIMARY KEY REFERENCES users (id),
+    hash TEXT NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    organization_id UUID REFERENCES organizations (id)
+);
+
+-- By the digest of the address in lower case, whether or not there is such a user.
+CREATE TABLE login_attempts (
+    account BYTEA NOT NULL PRIMARY KEY,
+    failures BIGINT NOT NULL,
+    last_at TIMESTAMPTZ NOT NULL
+);
+
+-- Links that lead a person to their first password, or an operator's that replace a lost one; these have no organization.
+CREATE TABLE links (
+    digest BYTEA NOT NULL PRIMARY KEY,
+    user_id UUID NOT NULL REFERENCES users (id),
+    organization_id UUID REFERENCES organizations (id),
+    created_at TIMESTAMPTZ NOT NULL,
+    ends_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX links_user ON links (user_id);
+
+-- ends_at is when a session ends unless it is refreshed, which moves it; never beyond the longest life.
+CREATE TABLE sessions (
+    id UUID NOT NULL PRIMARY KEY,
+    user_id UUID NOT NULL REFERENCES users (id),
+    created_at TIMESTAMPTZ NOT NULL,
+    last_used_at TIMESTAMPTZ NOT NULL,
+    ends_at TIMESTAMPTZ NOT NULL,
+    address TEXT,
+    user_agent TEXT
+);
+CREATE INDEX sessions_user ON sessions (user_id, id);
+
+-- Of each session the token that is good now, and those that it replaced: whoever shows one of these has stolen it, or was
+-- stolen from.
+CREATE TABLE refresh_tokens (
+    digest BYTEA NOT NULL PRIMARY KEY,
+    session_id UUID NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    created_at TIMESTAMPTZ NOT NULL,
+    replaced_at TIMESTAMPTZ
+);
+CREATE INDEX refresh_tokens_session ON refresh_tokens (session_id);
+
+-- Private keys that sign sessions, wrapped by the seal.
+CREATE TABLE signing_keys (
+    id BYTEA NOT NULL PRIMARY KEY,
+    wrapped BYTEA NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL
+);
+
+ALTER TABLE audit_events ADD COLUMN actor_session UUID;
+CREATE INDEX audit_events_target ON audit_events (organization_id, target, id);
+
+ALTER TABLE keys ADD COLUMN created_by_user UUID;
+
+-- Not only keys are created.
+ALTER TABLE idempotency RENAME COLUMN key_id TO object_id;
