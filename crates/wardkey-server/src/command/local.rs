@@ -132,8 +132,11 @@ pub(super) fn say(error: Error, flags: &[(&str, &str)]) -> anyhow::Error {
     anyhow::anyhow!(said.collect::<Vec<_>>().join("; "))
 }
 
-/// Columns, each with its head and what stands in it.
-pub(super) struct Columns<T: 'static>(pub(super) &'static [(&'static str, fn(&T) -> String)]);
+/// A column: its head, and what stands in it for an object.
+pub(super) type Column<T> = (&'static str, fn(&T) -> String);
+
+/// The columns of a table.
+pub(super) struct Columns<T: 'static>(pub(super) &'static [Column<T>]);
 
 /// Between two columns.
 const GAP: &str = "  ";

@@ -160,8 +160,8 @@ async fn service_accounts_are_filtered_by_external_id_state_and_text(world: Arc<
     };
     let ci = text(&ci, "/id").to_owned();
     assert_eq!(list("").await, [ci.clone(), demo.clone()]);
-    assert_eq!(list("external_id=ci").await, [ci.clone()]);
-    assert_eq!(list("state=suspended").await, [ci.clone()]);
+    assert_eq!(list("external_id=ci").await, std::slice::from_ref(&ci));
+    assert_eq!(list("state=suspended").await, std::slice::from_ref(&ci));
     assert_eq!(list("state=active").await, [demo]);
     assert_eq!(list("search=RUN").await, [ci]);
     assert_eq!(list("external_id=nobody").await, Vec::<String>::new());

@@ -49,7 +49,7 @@ impl Place {
                     at.as_object_mut().unwrap().entry(name).or_insert(Value::Null)
                 }
                 Step::First => {
-                    if !at.as_array().is_some_and(|items| !items.is_empty()) {
+                    if at.as_array().is_none_or(Vec::is_empty) {
                         *at = json!([null]);
                     }
                     &mut at[0]

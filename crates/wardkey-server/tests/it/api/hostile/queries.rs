@@ -44,7 +44,7 @@ async fn a_query_that_is_not_what_the_document_says_is_refused_at_its_parameter(
                 format!("{name}=%ff%fe"),
                 format!("{name}=%ED%A0%80"),
                 format!("{name}=%zz"),
-                format!("{name}"),
+                name.to_string(),
                 format!("{name}[]=1"),
                 format!("{name}=1&{name}=1"),
                 format!("{name}=99999999999999999999"),
