@@ -13,12 +13,12 @@ use crate::problem::{Code, Refusal};
 /// How large a body may be, in bytes.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 
-/// Puts the cap on the request's body, which then fails at the first byte too many, whether or not its length was
-/// declared.
+/// Receives the request's body, so that what is decided by it is decided when all of it is here: a client that takes its
+/// time with the last byte does not act by rights that it had when it sent the first.
 ///
 /// # Errors
-/// 413 if the declared length alone is too much: then nothing is read.
-pub(crate) fn cap(request: &mut Request) -> Result<(), Refusal> {
+/// 413 if it is too large, before anything is read if its declared length says so; 400 if the client breaks off.
+pub(crate) async fn receive(request: &mut Request) -> Result<(), Refusal> {
     let declared =
         request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > MAX_BODY as u64) {
@@ -26,7 +26,8 @@ pub(crate) fn cap(request: &mut Request) -> Result<(), Refusal> {
     }
     let body: BoxBody<_, io::Error> = request.take_body().into();
     let capped = Limited::new(body, MAX_BODY).map_err(io::Error::other);
-    request.set_body(Body::from(BoxBody::new(capped)));
+    let received = Body::from(BoxBody::new(capped)).into_vec().await;
+    request.set_body(received.map_err(|error| refusal(&error))?);
     Ok(())
 }
 

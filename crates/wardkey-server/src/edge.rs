@@ -50,8 +50,11 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
             let allow = route.allow();
             return Err(Refusal::from(Code::MethodNotAllowed.problem().header("allow", allow)).into());
         }
-        body::cap(&mut request)?;
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let answer = async {
+            body::receive(&mut request).await?;
+            self.inner.call(request).await
+        };
+        let answer = AssertUnwindSafe(answer).catch_unwind();
         match tokio::time::timeout(self.request_timeout, answer).await {
             Ok(Ok(answer)) => answer,
             // What the panic said is logged by the hook.

@@ -53,6 +53,8 @@ pub(crate) enum Code {
     AlreadyMember,
     /// The link leads to logging in only.
     PasswordIsSet,
+    /// What allowed it has changed meanwhile.
+    RightsChanged,
     /// The organization would be left without an owner.
     LastOwner,
     /// The name is taken.
@@ -137,6 +139,8 @@ const TABLE: &[Row] = &[
         "The person is a member of the organization already. Edit the membership instead."),
     Row(Code::PasswordIsSet, "password_is_set", 409, "Password is set",
         "The link leads to logging in only: the person has a password, or belongs to other organizations too."),
+    Row(Code::RightsChanged, "rights_changed", 409, "Rights have changed",
+        "Roles on which this rests were given or taken while it was under way, and nothing was changed. Send it again."),
     Row(Code::LastOwner, "last_owner", 409, "Last owner",
         "The organization would be left without an owner. Make somebody else an owner first."),
     Row(Code::NameInUse, "name_in_use", 409, "Name in use",
@@ -342,6 +346,7 @@ impl From<Conflict> for Refusal {
             }
             Conflict::AlreadyMember => Code::AlreadyMember.into(),
             Conflict::PasswordIsSet => Code::PasswordIsSet.into(),
+            Conflict::RightsChanged => Code::RightsChanged.into(),
             Conflict::LastOwner => Code::LastOwner.into(),
             Conflict::NameInUse => Code::NameInUse.into(),
             Conflict::RoleInUse { members, teams } => Code::RoleInUse

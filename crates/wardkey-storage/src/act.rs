@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use wardkey_core::{AuditEventId, KeyId, PrincipalId, ServiceAccountId, SessionId, Timestamp, UserId};
+use wardkey_core::{
+    AuditEventId, KeyId, OrganizationId, PrincipalId, RoleGrant, ServiceAccountId, SessionId, Timestamp,
+    UserId,
+};
 
 /// Who acts, when, and under which ids: an argument of every write, and the head of its audit event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,20 @@ pub struct Act {
     pub now: Timestamp,
     /// The id of the audit event, should the write change anything.
     pub audit_id: AuditEventId,
+    /// What people held when the write was found to be allowed. Under the organization's lock they hold the same, or
+    /// nothing is changed.
+    pub rests_on: Vec<Held>,
+}
+
+/// What a member of an organization holds there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Where.
+    pub organization: OrganizationId,
+    /// Who.
+    pub user: UserId,
+    /// Every role that the person has there, directly or through a team.
+    pub roles: Vec<RoleGrant>,
 }
 
 /// Who can act.

@@ -214,7 +214,7 @@ pub(crate) async fn record_each(conn: &mut Conn, act: &Act, all: Vec<Done<'_>>) 
 
 async fn insert_event(conn: &mut Conn, act: &Act, done: Done<'_>) -> Result<(), StorageError> {
     let Done { organization, at, action, target, details, subjects: _ } = done;
-    let Act { actor, acting_for, request_id, address, now: _, audit_id } = act.clone();
+    let Act { actor, acting_for, request_id, address, now: _, audit_id, rests_on: _ } = act.clone();
     let row = EventRow {
         organization_id: Stored(organization),
         id: Stored(audit_id),

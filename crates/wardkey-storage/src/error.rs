@@ -78,6 +78,9 @@ pub enum Conflict {
     /// The link leads to logging in only: the person has a password, or is not one organization's alone.
     #[error("the link leads to logging in only")]
     PasswordIsSet,
+    /// What allowed it is no more: the key has ended, the session is over, or somebody has gained or lost roles meanwhile.
+    #[error("what allowed it has changed meanwhile")]
+    RightsChanged,
     /// The organization would be left without an owner.
     #[error("the organization would be left without an owner")]
     LastOwner,

@@ -94,7 +94,7 @@ impl Storage {
                     let first = load_organization(conn, &Reference::Id(first)).await?;
                     return first.map(Once::Replayed).ok_or(StorageError::NotFound);
                 }
-                check_actor(conn, &act.actor, act.now).await?;
+                check_actor(conn, &act, act.now).await?;
                 let organization = insert_organization(conn, new, OrganizationKind::Tenant, act.now).await?;
                 record(
                     conn,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wardkey_core::{KeyId, OrganizationId, PrincipalId, SessionId, UserId, Verification};
-use wardkey_storage::{Actor, Idempotency};
+use wardkey_storage::{Actor, Held, Idempotency};
 
 /// Who acts, and under which circumstances: the key to every door of [`Wardkey`](crate::Wardkey).
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub struct Caller {
     pub(crate) request_id: Option<String>,
     pub(crate) address: Option<IpAddr>,
     idempotency: Option<IdempotencyKey>,
+    /// What people held when the caller was let in.
+    pub(crate) rests_on: Vec<Held>,
 }
 
 #[derive(Debug, Clone)]
@@ -67,7 +69,14 @@ impl Caller {
     }
 
     fn new(identity: Identity) -> Self {
-        Self { identity, acting_for: None, request_id: None, address: None, idempotency: None }
+        Self {
+            identity,
+            acting_for: None,
+            request_id: None,
+            address: None,
+            idempotency: None,
+            rests_on: Vec::new(),
+        }
     }
 
     /// Acts as this user: with the rights that the user has in the organization that is entered, and no others. It
@@ -113,6 +122,12 @@ impl Caller {
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<String>, request: [u8; 32]) -> Self {
         self.idempotency = Some(IdempotencyKey { key: key.into(), request });
+        self
+    }
+
+    /// What this caller does rests on what somebody holds: it is looked at again when something is written.
+    pub(crate) fn resting_on(mut self, held: Held) -> Self {
+        self.rests_on.push(held);
         self
     }
 

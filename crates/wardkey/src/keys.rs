@@ -10,9 +10,10 @@ use issue::World;
 pub(crate) use issue::{generate_secret, new_key, secret_start};
 use wardkey_core::permission::{AdminKeys, KeysWrite};
 use wardkey_core::{
-    EnvironmentName, KeyId, KeyState, KeyStatus, OneOf, PrincipalId, PrincipalRecord, Requires as _, SecretId,
+    EnvironmentName, KeyId, KeyState, KeyStatus, OneOf, PrincipalId, PrincipalRecord, Requires as _,
+    SecretId, ServiceAccountId,
 };
-use wardkey_storage::{Key, KeyFilter, NewSecret, Once};
+use wardkey_storage::{Key, KeyFilter, NewSecret, Once, Page};
 
 use crate::bootstrap::PRODUCTION;
 use crate::error::Error;
@@ -191,12 +192,7 @@ impl Tenant {
         let current = self.get_key(key).await?;
         // A revoked key gets no power back, whoever asks.
         if current.state != KeyState::Revoked {
-            let world = self.load_world().await?;
-            let principal = self.principal_of(&current).await?;
-            let edit = input::edit_of(&current);
-            let environment = &current.environment;
-            let reach = Reach::of(&edit, &world.organization, &principal, environment, &world.catalogue);
-            self.check_grant(&world, &reach, &principal, environment).await?;
+            self.check_gives_back(&self.load_world().await?, &current).await?;
         }
         let storage = self.wardkey.storage();
         let key = storage.enable_key(&self.act(), self.organization_id(), key, version, reason).await?;
@@ -283,6 +279,34 @@ impl Tenant {
             check_for_another(reach, principal, &world.organization, &world.catalogue, self.rights())?;
         }
         Ok(())
+    }
+
+    /// Whether the caller could have issued what is about to work again.
+    pub(crate) async fn check_gives_back(&self, world: &World, key: &Key) -> Result<(), Error> {
+        let principal = self.principal_of(key).await?;
+        let (edit, environment) = (input::edit_of(key), &key.environment);
+        let reach = Reach::of(&edit, &world.organization, &principal, environment, &world.catalogue);
+        self.check_grant(world, &reach, &principal, environment).await
+    }
+
+    /// The same for every key that works again with its service account.
+    pub(crate) async fn check_gives_back_keys_of(&self, account: ServiceAccountId) -> Result<(), Error> {
+        let world = self.load_world().await?;
+        let filter = KeyFilter {
+            principal: Some(PrincipalId::ServiceAccount(account)),
+            statuses: vec![KeyStatus::Active, KeyStatus::Disabled],
+            ..KeyFilter::default()
+        };
+        let mut page = Page::first(100);
+        loop {
+            let storage = self.wardkey.storage();
+            let keys = storage.list_keys(self.organization_id(), &filter, self.now(), page).await?;
+            for key in &keys {
+                self.check_gives_back(&world, key).await?;
+            }
+            let Some(last) = keys.last() else { return Ok(()) };
+            page.after = Some(last.id);
+        }
     }
 
     async fn calling_key(&self, key: KeyId) -> Result<Key, Error> {

@@ -38,6 +38,7 @@ mod caller;
 mod catalogue;
 mod customers;
 mod deployment;
+mod doors;
 mod environments;
 mod error;
 mod expiry;

@@ -102,6 +102,7 @@ impl SignIn {
             address: self.visitor.address,
             now,
             audit_id: AuditEventId::mint(now, self.wardkey.random()),
+            rests_on: Vec::new(),
         };
         self.wardkey.storage().redeem_link(&act, user, token.digest(), hash).await?;
         Ok(())

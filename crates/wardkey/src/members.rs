@@ -2,7 +2,7 @@
 
 use wardkey_core::permission::AdminMembers;
 use wardkey_core::{Reference, UserId};
-use wardkey_storage::{MemberEdit, MemberFilter, Membership, NewMember, Once};
+use wardkey_storage::{Held, MemberEdit, MemberFilter, Membership, NewMember, Once};
 
 use crate::error::Error;
 use crate::grants::GrantChoice;
@@ -130,12 +130,13 @@ impl Tenant {
         if current.version != version {
             return Err(Error::VersionMismatch { current: current.version });
         }
+        let (storage, organization, user) = (self.wardkey.storage(), self.organization_id(), current.user.id);
+        let act = self.act_on(Held { organization, user, roles: current.held });
         let edit = MemberEdit {
             name: name.unwrap_or(current.name),
             grants: checked.map_or(current.grants, |checked| checked.grants),
         };
-        let (storage, organization) = (self.wardkey.storage(), self.organization_id());
-        let member = storage.update_member(&self.act(), organization, current.user.id, version, edit).await?;
+        let member = storage.update_member(&act, organization, user, version, edit).await?;
         self.wardkey.publish().await;
         Ok(member.into())
     }
@@ -150,7 +151,8 @@ impl Tenant {
         let member = self.find_member(user).await?;
         self.check_changes(&member.held).await?;
         let (storage, organization) = (self.wardkey.storage(), self.organization_id());
-        storage.remove_member(&self.act(), organization, member.user.id, version).await?;
+        let act = self.act_on(Held { organization, user: member.user.id, roles: member.held });
+        storage.remove_member(&act, organization, member.user.id, version).await?;
         self.wardkey.publish().await;
         Ok(())
     }

@@ -113,11 +113,11 @@ impl Tenant {
         Ok(account)
     }
 
-    /// Suspends a service account, so that its keys stop working, or lets it act again; needs
-    /// `admin:service_accounts`. Repeating it changes nothing.
+    /// Suspends a service account, so that its keys stop working, or lets it act again, if the caller could have issued
+    /// every key that works then; needs `admin:service_accounts`. Repeating it changes nothing.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::Invalid`], [`Error::NotFound`], [`Error::VersionMismatch`], a conflict for
+    /// [`Error::Forbidden`], [`Error::Invalid`], [`Error::ExceedsOwnRights`], [`Error::NotFound`], [`Error::VersionMismatch`], a conflict for
     /// suspending the operator's first one, [`Error::Unavailable`].
     pub async fn set_service_account_state(
         &self,
@@ -130,7 +130,11 @@ impl Tenant {
         let mut findings = Findings::default();
         findings.reason(reason.as_deref());
         findings.into_result()?;
-        let account = self.get_service_account(account).await?.id;
+        let current = self.get_service_account(account).await?;
+        let account = current.id;
+        if (current.state, state) == (Standing::Inactive, Standing::Active) {
+            self.check_gives_back_keys_of(account).await?;
+        }
         let (storage, organization) = (self.wardkey.storage(), self.organization_id());
         let account = storage
             .set_service_account_state(&self.act(), organization, account, version, state, reason)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wardkey_core::{OrganizationId, Requires, Rights, Timestamp, Verification};
-use wardkey_storage::{Act, Organization};
+use wardkey_storage::{Act, Held, Organization};
 
 use crate::caller::Caller;
 use crate::error::Error;
@@ -89,5 +89,12 @@ impl Tenant {
 
     pub(crate) fn act(&self) -> Act {
         self.wardkey.act(&self.caller)
+    }
+
+    /// An act that is allowed as long as somebody holds just this.
+    pub(crate) fn act_on(&self, held: Held) -> Act {
+        let mut act = self.act();
+        act.rests_on.push(held);
+        act
     }
 }

@@ -181,7 +181,8 @@ impl ServiceAccounts {
 
     /// Resume a service account
     ///
-    /// Its keys work again, but for those that were ended meanwhile. Repeating it changes nothing.
+    /// Its keys work again, but for those that were ended meanwhile; you must hold what they may do. Repeating it changes
+    /// nothing.
     #[oai(
         path = "/organizations/:organization_id/service-accounts/:service_account_id/resume",
         method = "post",
@@ -199,7 +200,7 @@ impl ServiceAccounts {
         if_match: OptionalIfMatch,
         /// Why; may be left out.
         body: Optional<Reasoned>,
-    ) -> Answer<ServiceAccountAnswer> {
+    ) -> Answer<ServiceAccountAnswer, Resuming> {
         let (account, reason) = (service_account_id.0, body.value.into_reason());
         let resumed =
             admin.tenant.set_service_account_state(&account, if_match.0, Standing::Active, reason).await?;
@@ -219,6 +220,13 @@ struct Ending;
 
 impl Refusals for Ending {
     const CODES: &'static [Code] = &[Code::BuiltIn];
+}
+
+/// What can stand in the way of resuming.
+struct Resuming;
+
+impl Refusals for Resuming {
+    const CODES: &'static [Code] = &[Code::ExceedsOwnRights];
 }
 
 #[derive(ApiResponse)]

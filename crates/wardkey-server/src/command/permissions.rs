@@ -34,8 +34,7 @@ impl PermissionsCommand {
             Self::Print => local.deployment("wardkey permissions print").await?.catalogue().await?,
             Self::Apply { file, prune } => {
                 let name = file.display();
-                let listed =
-                    read_catalogue(&read(&file)?).with_context(|| format!("{name} is no catalogue"))?;
+                let listed = read_catalogue(&read(&file)?).with_context(|| name.to_string())?;
                 let unlisted = if prune { Unlisted::Removed } else { Unlisted::Kept };
                 let deployment = local.deployment("wardkey permissions apply").await?;
                 deployment.apply_catalogue(&listed, unlisted).await.map_err(|error| match error {

@@ -139,6 +139,8 @@ impl Refusals {
             }
             if !credential.takes_keys() {
                 add(problem::Code::SessionRequired);
+            } else if !is_safe {
+                add(problem::Code::RightsChanged);
             }
         }
         for code in [

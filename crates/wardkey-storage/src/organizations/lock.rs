@@ -11,9 +11,11 @@ use super::{Organization, OrganizationRow};
 use crate::columns::{Stored, UtcTime};
 use crate::connection::{Conn, on};
 use crate::error::Corrupt;
+use crate::grants::load_held_roles;
+use crate::members::is_member;
 use crate::schema::{keys, organizations, sessions};
 use crate::words::read_key_state;
-use crate::{Act, Actor, StorageError};
+use crate::{Act, Actor, Conflict, Held, StorageError};
 
 /// An organization whose row this transaction holds.
 pub(crate) struct LockedOrganization {
@@ -26,10 +28,11 @@ pub(crate) struct LockedOrganization {
 
 /// Takes the organization's lock, which every write to it holds to its end, and the time, which does not step back. Who
 /// acts may have lost the right to since it was verified: a key that has ended or a session that is over changes nothing
-/// any more.
+/// any more, nor does what was allowed by roles that were given or taken meanwhile.
 ///
 /// # Errors
-/// [`NotFound`](StorageError::NotFound) if there is no such organization, or nobody who acts.
+/// [`NotFound`](StorageError::NotFound) if there is no such organization, or nobody who acts;
+/// [`RightsChanged`](Conflict::RightsChanged).
 pub(crate) async fn lock_organization(
     conn: &mut Conn,
     organization: OrganizationId,
@@ -47,15 +50,15 @@ pub(crate) async fn lock_organization(
     .optional()?
     .ok_or(StorageError::NotFound)?;
     let now = row.decided_at.0;
-    check_actor(conn, &act.actor, now).await?;
+    check_actor(conn, act, now).await?;
     let key_limit_override =
         row.key_limit.map(u32::try_from).transpose().map_err(|_| Corrupt("organizations.key_limit"))?;
     Ok(LockedOrganization { now, organization: row.try_into()?, key_limit_override })
 }
 
-/// Whether whoever acts may still act.
-pub(super) async fn check_actor(conn: &mut Conn, actor: &Actor, now: Timestamp) -> Result<(), StorageError> {
-    let still_acts = match actor {
+/// Whether whoever acts may still act, and what allowed it still holds.
+pub(super) async fn check_actor(conn: &mut Conn, act: &Act, now: Timestamp) -> Result<(), StorageError> {
+    let still_acts = match &act.actor {
         Actor::Local { .. } | Actor::Link { .. } => true,
         Actor::Key { key, .. } => {
             let (state, expires_at) = on!(conn, c => keys::table
@@ -75,5 +78,19 @@ pub(super) async fn check_actor(conn: &mut Conn, actor: &Actor, now: Timestamp) 
             found > 0
         }
     };
-    if still_acts { Ok(()) } else { Err(StorageError::NotFound) }
+    if !still_acts {
+        return Err(StorageError::NotFound);
+    }
+    for held in &act.rests_on {
+        check_held(conn, held).await?;
+    }
+    Ok(())
+}
+
+/// Whether a member still holds what it was found to hold, no more and no less.
+async fn check_held(conn: &mut Conn, held: &Held) -> Result<(), StorageError> {
+    let Held { organization, user, roles } = held;
+    let same = is_member(conn, *organization, *user).await?
+        && load_held_roles(conn, *organization, *user).await? == *roles;
+    if same { Ok(()) } else { Err(Conflict::RightsChanged.into()) }
 }

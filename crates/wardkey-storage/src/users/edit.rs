@@ -38,7 +38,6 @@ impl Storage {
                     return Ok(before);
                 }
                 let UserEdit { email, name, external_id } = edit;
-                let operator = lock_operator_organization(conn, &act).await?;
                 let folded = fold_email(&email);
                 if folded != fold_email(&before.email) {
                     delete_links(conn, user).await?;
@@ -50,11 +49,13 @@ impl Storage {
                         users::name.eq(&name),
                         users::external_id.eq(&external_id),
                         users::version.eq(users::version + 1),
-                        users::updated_at.eq(Stored(operator.now)),
+                        users::updated_at.eq(Stored(act.now)),
                     ))
                     .returning(UserRow::as_returning())
                     .get_result(c))?;
                 let after = User::try_from(row)?;
+                // Only now: whoever makes a user waits for its address first and for this lock then.
+                let operator = lock_operator_organization(conn, &act).await?;
                 record(
                     conn,
                     &act,

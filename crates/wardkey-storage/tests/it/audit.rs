@@ -20,7 +20,7 @@ async fn an_event_says_who_did_what_when_and_from_where(world: Arc<World>) {
         let act =
             Act { actor, acting_for: Some(user), address: Some(address.parse().unwrap()), ..world.act() };
         world.storage.revoke_key(&act, world.demo, target.id, None, Some("why".to_owned())).await.unwrap();
-        let Act { actor, acting_for, request_id, address, now, audit_id } = act;
+        let Act { actor, acting_for, request_id, address, now, audit_id, rests_on: _ } = act;
         let expected = AuditEvent {
             id: audit_id,
             at: now,

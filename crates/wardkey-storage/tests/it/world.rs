@@ -117,6 +117,7 @@ impl World {
             address: None,
             now: self.now(),
             audit_id: AuditEventId::mint(self.mint_at(), &self.random),
+            rests_on: Vec::new(),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::rules::{Findings, can_exist};
 use crate::tenant::{CallerStanding, Tenant};
 
 /// What the checks of a key are made against.
-pub(super) struct World {
+pub(crate) struct World {
     pub(super) organization: OrganizationRecord,
     pub(super) deployment: Deployment,
     pub(super) catalogue: CatalogueIndex,

@@ -1,7 +1,7 @@
 //! Nobody grants what they do not hold.
 
-use wardkey::core::{Access, BuiltInRole, Level};
-use wardkey::{Caller, Expiry, ExpiryPreset, Grant, IssueKey, KeyPatch, PrincipalRef, RoleRef};
+use wardkey::core::{Access, BuiltInRole, Code, Level, Standing};
+use wardkey::{Caller, Expiry, ExpiryPreset, Grant, IssueKey, KeyPatch, PrincipalRef, RoleRef, Tenant};
 
 use crate::answers::{exceeds, invalid_field, not_found};
 use crate::world::{
@@ -20,6 +20,7 @@ on_both!(
     what_a_key_makes_stays_within_it_when_its_user_rises,
     a_key_does_not_widen_itself,
     a_key_that_ended_meanwhile_grants_nothing,
+    who_lets_a_service_account_act_again_could_have_issued_its_keys,
     whatever_is_refused_changes_nothing,
 );
 
@@ -223,6 +224,31 @@ async fn a_key_that_ended_meanwhile_grants_nothing(world: &World) {
         not_found(tenant.rotate_key(target, None, DAY).await);
         demo.delete_key(target, None, None).await.unwrap();
     }
+}
+
+async fn who_lets_a_service_account_act_again_could_have_issued_its_keys(world: &World) {
+    let demo = world.demo().await;
+    let account = demo.create_service_account("CI".to_owned(), None).await.unwrap().into_inner().id;
+    let input = IssueKey {
+        principal: Some(PrincipalRef::ServiceAccount(account.into())),
+        ..world.service_input(&["pipelines:run"])
+    };
+    let key = demo.issue_key(input).await.unwrap();
+    let set = async |tenant: &Tenant, state| {
+        tenant.set_service_account_state(&account.into(), None, state, None).await
+    };
+    let narrow = world.as_key(&world.service_key(&["admin:service_accounts", "pipelines:read"]).await).await;
+    set(&narrow, Standing::Inactive).await.unwrap();
+    assert_eq!(exceeds(set(&narrow, Standing::Active).await), ["/permissions"]);
+    assert_eq!(world.verify(&key).await.unwrap_err(), Code::PrincipalInactive);
+    let wide = world.as_key(&world.service_key(&["admin:service_accounts", "pipelines:run"]).await).await;
+    set(&wide, Standing::Active).await.unwrap();
+    assert!(world.verify(&key).await.is_ok());
+    // What works already is given by nobody, and a key that is over works no more.
+    set(&narrow, Standing::Active).await.unwrap();
+    demo.revoke_key(key.key.id, None, None).await.unwrap();
+    set(&narrow, Standing::Inactive).await.unwrap();
+    set(&narrow, Standing::Active).await.unwrap();
 }
 
 async fn whatever_is_refused_changes_nothing(world: &World) {

@@ -2,9 +2,13 @@
 
 use wardkey::core::permission::{AdminKeys, OperatorAct, OperatorUsers};
 use wardkey::core::{BuiltInRole, Denial, Id as _, OrganizationId, Permission as _, Standing, UserId};
-use wardkey::{Actor, Caller, Creator, Error, Tenant, Visitor};
+use wardkey::{
+    Actor, Caller, Conflict, CreateRole, CreateTeam, Creator, Error, GrantChoice, RolePatch, RoleRef, Tenant,
+    Visitor,
+};
+use wardkey_storage::{Held, StorageError};
 
-use crate::answers::{forbidden, not_found};
+use crate::answers::{conflict, forbidden, not_found};
 use crate::world::{PRODUCT, World, grants};
 
 on_both!(
@@ -15,6 +19,8 @@ on_both!(
     a_person_runs_the_deployment_with_what_the_operator_organization_gave_them,
     what_a_person_does_is_audited_with_the_session,
     by_a_session_that_is_over_nothing_is_changed_any_more,
+    what_roles_allowed_that_changed_meanwhile_is_not_done,
+    who_is_removed_is_who_was_looked_at,
     who_stands_in_has_the_users_rights_and_is_audited_for_them,
     nobody_stands_in_without_operator_act,
     nobody_stands_in_where_the_user_could_not_act,
@@ -141,6 +147,85 @@ async fn by_a_session_that_is_over_nothing_is_changed_any_more(world: &World) {
     world.wardkey.sign_in(Visitor::default()).close_session(&session).await.unwrap();
     not_found(tenant.issue_key(world.service_input(&["pipelines:read"])).await);
     assert_eq!((world.audited().await, world.counted_keys().await), (audited, 0));
+}
+
+/// Whatever allows it to the person who entered is taken between the door and the write.
+async fn what_roles_allowed_that_changed_meanwhile_is_not_done(world: &World) {
+    let (demo, operator) = (world.demo().await, world.operator().await);
+    let here = demo.organization_id();
+    let enter_as = async |user| enter(world, &world.in_browser(user).await, here).await.unwrap();
+    let refused = async |tenant: &Tenant| {
+        let audited = world.audited().await;
+        let made = tenant.create_workspace("W".to_owned(), None, Vec::new()).await;
+        assert_eq!(conflict(made), Conflict::RightsChanged);
+        assert_eq!(world.audited().await, audited);
+    };
+
+    let demoted = world.member("demoted", &[BuiltInRole::Admin]).await;
+    let (browser, stand_in) = (
+        enter_as(demoted).await,
+        enter(world, &Caller::local("test").acting_as(demoted), here).await.unwrap(),
+    );
+    world.set_member(&demo, demoted, grants(&[BuiltInRole::Viewer])).await.unwrap();
+    refused(&browser).await;
+    refused(&stand_in).await;
+
+    let removed = world.member("removed", &[BuiltInRole::Admin]).await;
+    let browser = enter_as(removed).await;
+    demo.remove_member(&removed.into(), None).await.unwrap();
+    refused(&browser).await;
+
+    let permissions = crate::world::permissions(&["admin:workspaces"]);
+    let role = CreateRole { name: "Builder".to_owned(), description: None, permissions };
+    let role = demo.create_role(role).await.unwrap().into_inner();
+    let team = CreateTeam {
+        name: "Builders".to_owned(),
+        external_id: None,
+        grants: vec![GrantChoice { role: RoleRef::Custom(role.id), workspace: None }],
+    };
+    let team = demo.create_team(team).await.unwrap().into_inner();
+    let builder = world.member("builder", &[BuiltInRole::Viewer]).await;
+    demo.add_team_member(&team.id.into(), &builder.into()).await.unwrap();
+    let browser = enter_as(builder).await;
+    let narrower = RolePatch { permissions: Some(Vec::new()), ..RolePatch::default() };
+    let narrowed = demo.update_role(RoleRef::Custom(role.id), role.version, narrower).await.unwrap();
+    refused(&browser).await;
+    let browser = enter_as(builder).await;
+    assert_eq!(
+        forbidden(browser.create_workspace("W".to_owned(), None, Vec::new()).await),
+        ["admin:workspaces"]
+    );
+    let wider = RolePatch {
+        permissions: Some(crate::world::permissions(&["admin:workspaces"])),
+        ..RolePatch::default()
+    };
+    demo.update_role(RoleRef::Custom(role.id), narrowed.version, wider).await.unwrap();
+    let browser = enter_as(builder).await;
+    demo.remove_team_member(&team.id.into(), &builder.into()).await.unwrap();
+    refused(&browser).await;
+
+    operator_person(world, "another", &[BuiltInRole::Owner]).await;
+    let root = operator_person(world, "root", &[BuiltInRole::Owner]).await;
+    let boss = world.member("boss", &[BuiltInRole::Admin]).await;
+    let (tenant, caller) = (enter_as(root).await, world.in_browser(root).await);
+    let deployment = world.wardkey.enter_deployment(&caller).await.unwrap();
+    let stand_in = enter(world, &caller.acting_as(boss), here).await.unwrap();
+    world.set_member(&operator, root, grants(&[BuiltInRole::Viewer])).await.unwrap();
+    refused(&tenant).await;
+    refused(&stand_in).await;
+    let made = deployment.create_organization("Acme".to_owned(), None, None).await;
+    assert_eq!(conflict(made), Conflict::RightsChanged);
+}
+
+async fn who_is_removed_is_who_was_looked_at(world: &World) {
+    let bob = world.member("bob", &[BuiltInRole::Viewer]).await;
+    let found = world.storage.find_member(world.first.demo_organization, bob).await.unwrap().unwrap();
+    let held = Held { organization: world.first.demo_organization, user: bob, roles: found.held };
+    world.set_member(&world.demo().await, bob, grants(&[BuiltInRole::Owner])).await.unwrap();
+    let mut act = world.act();
+    act.rests_on.push(held);
+    let removed = world.storage.remove_member(&act, world.first.demo_organization, bob, None).await;
+    assert!(matches!(removed, Err(StorageError::Conflict(Conflict::RightsChanged))), "{removed:?}");
 }
 
 async fn who_stands_in_has_the_users_rights_and_is_audited_for_them(world: &World) {

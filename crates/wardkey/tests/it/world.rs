@@ -367,6 +367,7 @@ impl World {
             address: None,
             now: self.now(),
             audit_id: AuditEventId::mint(self.now(), &random),
+            rests_on: Vec::new(),
         }
     }
 }

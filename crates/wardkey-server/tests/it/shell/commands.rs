@@ -186,7 +186,7 @@ async fn a_catalogue_is_printed_and_applied_and_nothing_goes_unless_it_is_pruned
         let reserved = refused(&database, &apply).await;
         assert!(reserved.contains("/groups/0/permissions/0/name"), "{reserved}");
         std::fs::write(&file, "[]").unwrap();
-        assert!(refused(&database, &apply).await.contains("catalogue.json is no catalogue"));
+        assert!(refused(&database, &apply).await.contains("catalogue.json: not a permission catalogue"));
         assert!(refused(&database, &["permissions", "apply", "nowhere.json"]).await.contains("nowhere.json"));
     }
 }
