@@ -156,6 +156,8 @@ pub struct Report {
     pub at: Timestamp,
     /// Every change up to here has taken effect in it.
     pub applied: Position,
+    /// Until when it may still answer by what it knows, should it hear nothing more; it tells in time that it goes on.
+    pub serves_until: Timestamp,
     /// What was used since the last report that arrived.
     pub usage: Vec<Usage>,
 }

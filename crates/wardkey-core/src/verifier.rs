@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use cache::{Cache, Entry, Known};
 use ends::SeenEnds;
@@ -55,7 +55,8 @@ pub struct VerifierConfig {
     pub max_stale: Duration,
     /// How often to ask for changes when no hint comes; 1 s by default, 10 ms at least.
     pub poll_interval: Duration,
-    /// How often usage and the applied position are reported; 5 s by default.
+    /// How often usage and the applied position are reported when nothing changes; 5 s by default. It must be shorter than
+    /// `max_stale`, else the instance counts as gone while it still serves.
     pub report_interval: Duration,
     /// How long to wait for an answer of the store; 2 s by default.
     pub lookup_timeout: Duration,
@@ -128,6 +129,8 @@ struct Inner {
     loading_deployment: tokio::sync::Mutex<()>,
     reporting: tokio::sync::Mutex<Reports>,
     catching_up: tokio::sync::Mutex<()>,
+    /// Tells that changes have taken effect.
+    moved_on: Arc<Notify>,
     /// The age at which the last successful poll for changes began; negative before the first.
     fresh_at_micros: AtomicI64,
 }
@@ -159,6 +162,7 @@ impl Verifier {
             loading_deployment: tokio::sync::Mutex::new(()),
             reporting: tokio::sync::Mutex::default(),
             catching_up: tokio::sync::Mutex::new(()),
+            moved_on: Arc::default(),
             fresh_at_micros: AtomicI64::new(-1),
             config,
         };

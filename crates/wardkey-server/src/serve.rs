@@ -60,7 +60,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let pruning = tokio::spawn(prune(wardkey.clone()));
     http::serve(listener, Arc::new(endpoint), Patience::default(), stop).await;
     pruning.abort();
-    if timeout(FLUSH_TIMEOUT, wardkey.flush()).await.is_err() {
+    if timeout(FLUSH_TIMEOUT, wardkey.leave()).await.is_err() {
         tracing::warn!("the last usage could not be reported in time");
     }
     tracing::info!("stopped");

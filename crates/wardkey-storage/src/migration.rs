@@ -20,8 +20,8 @@ const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// The schemas that this version works on, by their newest migration. They differ while an older version still runs
 /// beside a newer one.
-const OLDEST_SCHEMA: &str = "20261120140000";
-const NEWEST_SCHEMA: &str = "20261120140000";
+const OLDEST_SCHEMA: &str = "20261120180000";
+const NEWEST_SCHEMA: &str = "20261120180000";
 
 /// PostgreSQL's advisory lock for migrations: "wardkey" as a number.
 const MIGRATION_LOCK: i64 = 0x77_61_72_64_6b_65_79;

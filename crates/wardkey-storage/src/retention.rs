@@ -9,7 +9,9 @@ use wardkey_core::Timestamp;
 
 use crate::columns::Stored;
 use crate::connection::{Conn, on};
-use crate::schema::{changes, idempotency, links, login_attempts, refresh_tokens, sessions, signing_keys};
+use crate::schema::{
+    changes, idempotency, instances, links, login_attempts, refresh_tokens, sessions, signing_keys, usage,
+};
 use crate::sessions::SESSION_IDLE;
 use crate::signing_keys::load_signing_keys;
 use crate::{Storage, StorageError};
@@ -21,6 +23,9 @@ const IDEMPOTENCY_KEPT: Duration = DAY;
 const LOGIN_ATTEMPTS_KEPT: Duration = DAY;
 /// For as long as a browser may come back with the one it has: what was stolen from it must be noticed then.
 const REPLACED_TOKENS_KEPT: Duration = SESSION_IDLE;
+const USAGE_KEPT: Duration = DAY.saturating_mul(400);
+/// For whoever wonders which verifiers there were.
+const INSTANCES_KEPT: Duration = DAY;
 /// How long a signing key is kept, at least: longer than anything is valid that it signed.
 pub const SIGNING_KEYS_KEPT: Duration = DAY.saturating_mul(60);
 /// How many rows one transaction deletes.
@@ -43,6 +48,10 @@ pub struct Pruned {
     pub refresh_tokens: u64,
     /// Signing keys by which nothing valid is signed any more.
     pub signing_keys: u64,
+    /// Counts of usage, per key and hour.
+    pub usage: u64,
+    /// Verifiers that have stopped.
+    pub instances: u64,
 }
 
 /// Deletes a batch of the rows whose instant is before another, oldest first.
@@ -71,7 +80,8 @@ macro_rules! prune_batch {
 impl Storage {
     /// Deletes, in batches, what is kept for a time only: changes for seven days; idempotency keys and attempts to log in
     /// for one; links and sessions until they are over; refresh tokens for [`SESSION_IDLE`] after they were replaced;
-    /// signing keys but for the newest for [`SIGNING_KEYS_KEPT`]. The one method that is several transactions. Only the
+    /// signing keys but for the newest for [`SIGNING_KEYS_KEPT`]; usage for 400 days; verifiers for one after they stopped.
+    /// The one method that is several transactions. Only the
     /// server calls it.
     pub async fn prune(&self, now: Timestamp) -> Result<Pruned, StorageError> {
         let mut pruned = Pruned::default();
@@ -96,6 +106,14 @@ impl Storage {
         let before = now.saturating_sub(REPLACED_TOKENS_KEPT);
         while let deleted @ 1.. = prune_batch!(self, refresh_tokens::replaced_at, before) {
             pruned.refresh_tokens += deleted;
+        }
+        let before = now.saturating_sub(USAGE_KEPT);
+        while let deleted @ 1.. = prune_batch!(self, usage::hour, before) {
+            pruned.usage += deleted;
+        }
+        let before = now.saturating_sub(INSTANCES_KEPT);
+        while let deleted @ 1.. = prune_batch!(self, instances::serves_until, before) {
+            pruned.instances += deleted;
         }
         pruned.signing_keys = self.prune_signing_keys(now.saturating_sub(SIGNING_KEYS_KEPT)).await?;
         Ok(pruned)

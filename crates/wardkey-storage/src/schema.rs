@@ -260,6 +260,7 @@ tables! {
         reported_at -> UtcTime,
         applied_epoch -> BigInt,
         applied_number -> BigInt,
+        serves_until -> UtcTime,
     }
 
     audit_events (organization_id, id) {

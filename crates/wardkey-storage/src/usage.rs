@@ -48,7 +48,7 @@ impl Storage {
 
 /// Writes down how far an instance has got; false if its usage, or that of a later report, has been counted already.
 async fn take_note(conn: &mut Conn, report: &Report) -> Result<bool, StorageError> {
-    let Report { instance, environment, sequence, at, applied, usage: _ } = report;
+    let Report { instance, environment, sequence, at, applied, serves_until, usage: _ } = report;
     let instance = Stored(*instance);
     let sequence = i64::try_from(*sequence).map_err(StorageError::unavailable)?;
     let progress = (
@@ -56,6 +56,7 @@ async fn take_note(conn: &mut Conn, report: &Report) -> Result<bool, StorageErro
         instances::reported_at.eq(Stored(*at)),
         instances::applied_epoch.eq(applied.epoch),
         instances::applied_number.eq(applied.number),
+        instances::serves_until.eq(Stored(*serves_until)),
     );
     let row = (instances::id.eq(instance), instances::sequence.eq(sequence), progress);
     // Whoever sends a report again waits here for the first one to be committed.

@@ -222,14 +222,14 @@ impl Wardkey {
         Ok(())
     }
 
-    /// Reports the usage that verifiers have counted. A host calls it when it shuts down.
-    pub async fn flush(&self) {
+    /// Reports the usage that verifiers have counted, and that they answer no more. A host calls it when it shuts down.
+    pub async fn leave(&self) {
         let verifiers: Vec<_> = {
             let verifiers = self.inner.verifiers.lock().unwrap_or_else(PoisonError::into_inner);
             verifiers.values().cloned().collect()
         };
         for verifier in verifiers {
-            if let Err(error) = verifier.report().await {
+            if let Err(error) = verifier.leave().await {
                 tracing::warn!(%error, environment = %verifier.environment(), "usage could not be reported");
             }
         }

@@ -88,5 +88,5 @@ async fn main() -> Result<()> {
     };
     axum::serve(listener, app).with_graceful_shutdown(shutdown).await?;
     // What was used since the last report is not lost.
-    verifier.report().await.context("the last usage could not be reported")
+    verifier.leave().await.context("the last usage could not be reported")
 }

@@ -13,6 +13,9 @@ use crate::store::{Changes, KeyStore, Position, Report, StoreError, Usage};
 /// Whatever is configured, the store is not asked more often than this without a hint.
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
 
+/// However much changes, an instance does not report more often than this.
+const REPORT_PAUSE: Duration = Duration::from_millis(500);
+
 impl Verifier {
     /// Follows the store's changes and reports usage, until the last clone of the verifier is dropped.
     ///
@@ -42,23 +45,43 @@ impl Verifier {
             .await
     }
 
-    /// Reports usage and the applied position now. A host calls it when it shuts down.
+    /// Reports usage and the applied position now.
     ///
     /// # Errors
     /// If the store does not take the report in time; it is kept and sent again, as often as it takes, and counted
     /// once.
     pub async fn report(&self) -> Result<(), StoreError> {
+        self.send_report(Some(self.inner.config.max_stale)).await
+    }
+
+    /// Reports for the last time, and that this instance answers no more: nobody waits for it to hear of a revocation. A
+    /// host calls it when it shuts down; what is used later is not counted.
+    ///
+    /// # Errors
+    /// As for [`report`](Self::report).
+    pub async fn leave(&self) -> Result<(), StoreError> {
+        self.send_report(None).await
+    }
+
+    /// Reports that it goes on for so long without hearing anything, or not at all.
+    async fn send_report(&self, serves_for: Option<Duration>) -> Result<(), StoreError> {
         let inner = &*self.inner;
         let Some(applied) = inner.cache.position() else { return Ok(()) };
         inner
             .within_timeout(async {
                 let mut reports = inner.reporting.lock().await;
+                if reports.has_left && serves_for.is_some() {
+                    return Ok(());
+                }
+                reports.has_left = serves_for.is_none();
                 let (sequence, usage) = reports.next(|| inner.usage.take());
+                let at = inner.clock.now();
                 let report = Report {
                     instance: inner.instance,
                     environment: inner.environment.clone(),
                     sequence,
-                    at: inner.clock.now(),
+                    at,
+                    serves_until: at.saturating_add(serves_for.unwrap_or_default()),
                     applied,
                     usage,
                 };
@@ -74,6 +97,8 @@ impl Verifier {
 /// unanswered report arrived is not known, so that only the same one may be sent again.
 #[derive(Default)]
 pub(super) struct Reports {
+    /// Whether the last one was sent: nothing after it says that the instance serves again.
+    has_left: bool,
     sequence: u64,
     unsent: Option<Vec<Usage>>,
 }
@@ -97,14 +122,17 @@ async fn poll_changes(verifier: Weak<Inner>, store: Arc<dyn KeyStore>, interval:
     }
 }
 
-/// Reports every `interval`, until the verifier is gone.
+/// Reports whenever changes have taken effect, as somebody may wait to hear of it, and every `interval`, until the
+/// verifier is gone.
 async fn send_reports(verifier: Weak<Inner>, interval: Duration) {
-    loop {
-        tokio::time::sleep(interval).await;
+    while let Some(moved_on) = verifier.upgrade().map(|inner| Arc::clone(&inner.moved_on)) {
+        // Whichever comes first is a reason to report.
+        let _ = tokio::time::timeout(interval, moved_on.notified()).await;
         let Some(inner) = verifier.upgrade() else { return };
         if let Err(error) = (Verifier { inner }).report().await {
             tracing::warn!(error = error.chain(), "usage could not be reported; it is kept and sent again");
         }
+        tokio::time::sleep(REPORT_PAUSE.min(interval)).await;
     }
 }
 
@@ -139,7 +167,8 @@ impl Inner {
     /// Asks for changes and applies them; one at a time.
     async fn poll(&self) -> Result<Position, StoreError> {
         let asked_at = self.clock.monotonic();
-        let position = match self.store.changes(self.cache.position()).await? {
+        let before = self.cache.position();
+        let position = match self.store.changes(before).await? {
             Changes::Since { changes, position } => {
                 self.cache.apply(changes, position);
                 position
@@ -151,6 +180,13 @@ impl Inner {
         };
         let micros = i64::try_from(asked_at.as_micros()).unwrap_or(i64::MAX);
         self.fresh_at_micros.fetch_max(micros, Ordering::Release);
+        if before.is_none() {
+            let (instance, environment) = (self.instance, &self.environment);
+            tracing::info!(%instance, %environment, "verifying");
+        }
+        if before != Some(position) {
+            self.moved_on.notify_one();
+        }
         Ok(position)
     }
 

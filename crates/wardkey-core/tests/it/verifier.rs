@@ -296,6 +296,38 @@ async fn a_follower_hears_of_a_revocation_and_ends_with_its_verifier() {
     tokio::time::timeout(Duration::from_secs(10), follower).await.expect("it ends by itself").unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_has_taken_effect_is_reported_at_once_and_not_again_without_news() {
+    let keys = keys();
+    let secret = keys.issue(&[]);
+    let verifier = keys.verifier();
+    tokio::spawn(verifier.follow());
+    let reported = || keys.store().reports().last().map(|report| report.applied.number);
+    let key = verifier.verify(secret.expose().as_bytes(), None, &Requirement::NONE).await.unwrap().key.key;
+    for state in [KeyState::Disabled, KeyState::Active, KeyState::Revoked] {
+        keys.store().change(key, Subject::Key(key), |record| record.state = state);
+        let position = verifier.catch_up().await.unwrap().number;
+        let started = tokio::time::Instant::now();
+        while reported() != Some(position) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(started.elapsed() <= Duration::from_secs(1), "long before the next report is due");
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = keys.store().reports().len();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let told = keys.store().reports().split_off(before);
+    assert!((3..=4).contains(&told.len()), "every 5 s: {}", told.len());
+    assert!(told.iter().all(|report| report.serves_until > report.at));
+
+    verifier.leave().await.unwrap();
+    let last = keys.store().reports().pop().unwrap();
+    assert_eq!(last.serves_until, last.at);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    verifier.report().await.unwrap();
+    assert_eq!(keys.store().reports().pop(), Some(last), "who has left says no more");
+}
+
 #[tokio::test]
 async fn a_key_for_an_absent_customer_is_not_counted_as_used() {
     let keys = keys();

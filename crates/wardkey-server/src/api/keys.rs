@@ -1,6 +1,7 @@
 //! Keys: issued, listed, edited, rotated, ended.
 
 mod input;
+mod propagation;
 mod view;
 
 use std::time::Duration;
@@ -13,6 +14,8 @@ use wardkey_core::{KeyId, OneOf, SecretId};
 
 use self::input::{IssueKeyRequest, ReasonRequest, RotateKeyRequest, UpdateKeyRequest};
 pub(super) use self::input::{KeyQuery, RULES, ReasonRequest as Reasoned};
+use self::propagation::RevokedKey;
+pub(super) use self::propagation::{RevokeQuery, Wait};
 pub(super) use self::view::KeyPage;
 pub(crate) use self::view::{IssuedKey, Key};
 use super::Tag;
@@ -199,6 +202,10 @@ impl Keys {
     /// Revoke a key
     ///
     /// The key stops working at once and for ever; it stays in the list, with its history. Repeating it changes nothing.
+    ///
+    /// Backends that verify in their own process hear of it within a second, and of what they cannot hear they answer
+    /// nothing beyond their `max_stale`. Who must know gives `wait`: the answer then says how many of them have applied it
+    /// and which have not.
     #[oai(
         path = "/organizations/:organization_id/keys/:key_id/revoke",
         method = "post",
@@ -214,11 +221,26 @@ impl Keys {
         /// The `ETag` of the key as you know it. If it has changed since, nothing is written.
         #[oai(name = "If-Match")]
         if_match: OptionalIfMatch,
+        /// Whether to wait until the verifiers have heard of it.
+        query: InQuery<RevokeQuery>,
         /// Why; may be left out.
         body: Optional<ReasonRequest>,
-    ) -> Answer<KeyAnswer> {
-        let key = caller.tenant.revoke_key(key_id.0, if_match.0, body.value.into_reason()).await?;
-        Ok(KeyAnswer::new(key, &caller.tenant))
+    ) -> Answer<RevokedAnswer> {
+        let tenant = &caller.tenant;
+        let key = tenant.revoke_key(key_id.0, if_match.0, body.value.into_reason()).await?;
+        let propagation = match query.0.patience() {
+            Some(patience) => match tenant.wait_for_verifiers(&key.environment, patience).await {
+                Ok(propagation) => Some(propagation.into()),
+                Err(error) => {
+                    // The key is revoked: that is what was asked for first.
+                    tracing::warn!(%error, "cannot tell how far a revocation is known");
+                    None
+                }
+            },
+            None => None,
+        };
+        let etag = etag(key.version);
+        Ok(RevokedAnswer::Ok(Json(RevokedKey { key: Key::new(key, tenant.now()), propagation }), etag))
     }
 
     /// Rotate a key
@@ -320,6 +342,18 @@ enum KeyAnswer {
     #[oai(status = 200)]
     Ok(
         Json<Key>,
+        /// The key's version, for `If-Match`.
+        #[oai(header = "ETag")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum RevokedAnswer {
+    /// The key, which is revoked.
+    #[oai(status = 200)]
+    Ok(
+        Json<RevokedKey>,
         /// The key's version, for `If-Match`.
         #[oai(header = "ETag")]
         String,

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 
 use wardkey::RoleRef;
 use wardkey_core::{
-    AuditEventId, CustomerId, EnvironmentName, IpNetwork, KeyId, OrganizationId, PermissionName, PrincipalId,
-    Reference, RoleId, SecretId, ServiceAccountId, SessionId, TeamId, Timestamp, UserId, WorkspaceId,
+    AuditEventId, CustomerId, EnvironmentName, InstanceId, IpNetwork, KeyId, OrganizationId, PermissionName,
+    PrincipalId, Reference, RoleId, SecretId, ServiceAccountId, SessionId, TeamId, Timestamp, UserId,
+    WorkspaceId,
 };
 
+use super::keys::Wait;
 use super::text::{TextSchema, Textual, parse};
 use crate::passwords::{MAX_PASSWORD, MIN_PASSWORD, Password};
 
@@ -37,6 +39,8 @@ pub(crate) const KINDS: &[Kind] = &[
     kind::<RoleId>(),
     kind::<SessionId>(),
     kind::<AuditEventId>(),
+    kind::<InstanceId>(),
+    kind::<Wait>(),
     kind::<Reference<CustomerId>>(),
     kind::<Reference<UserId>>(),
     kind::<Reference<TeamId>>(),
@@ -120,6 +124,7 @@ ids! {
     RoleId, "RoleId", "role", "a role that the organization made";
     SessionId, "SessionId", "ses", "a session";
     AuditEventId, "AuditEventId", "aud", "an audit event";
+    InstanceId, "InstanceId", "ins", "a running verifier";
 }
 
 macro_rules! references {

@@ -14,8 +14,8 @@ const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// Every migration, in order.
-pub(crate) const MIGRATIONS: [&str; 2] =
-    ["2026-11-20-090000_initial", "2026-11-20-140000_tenancy_and_people"];
+pub(crate) const MIGRATIONS: [&str; 3] =
+    ["2026-11-20-090000_initial", "2026-11-20-140000_tenancy_and_people", "2026-11-20-180000_verification"];
 
 fn connect_sqlite(database: &Database) -> SqliteConnection {
     SqliteConnection::establish(database.url.trim_start_matches("sqlite:")).expect("the file opens")

@@ -15,6 +15,7 @@ fn report(world: &World, usage: Vec<Usage>) -> Report {
         sequence: world.unique(),
         at: world.now(),
         applied: Position { epoch: 42, number: 3 },
+        serves_until: world.now().saturating_add(Duration::from_secs(60)),
         usage,
     }
 }

@@ -221,6 +221,7 @@ async fn a_verifier_needs_no_right_to_change_anything_but_what_it_reports() {
                 sequence: 1,
                 at: world.now(),
                 applied: found.position,
+                serves_until: world.now(),
                 usage: vec![Usage {
                     key: key.id,
                     secret: key.secrets[0].id,

@@ -47,6 +47,7 @@ mod outage;
 mod own;
 mod own_postgres;
 mod persons;
+mod propagation;
 mod rights;
 mod roles;
 mod rotate;

@@ -411,7 +411,7 @@ async fn usage_is_seen_in_the_list(world: &World) {
     assert_eq!(code(&world.verifier(), &key).await, None);
     let used_at = world.now();
     world.clock.advance(DAY);
-    world.wardkey.flush().await;
+    world.wardkey.leave().await;
     let seen = demo.get_key(key.key.id).await.unwrap();
     assert_eq!(seen.last_used_at, Some(used_at));
     assert_eq!(seen.secrets[0].last_used_at, Some(used_at));

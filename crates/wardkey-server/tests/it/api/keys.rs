@@ -22,6 +22,7 @@ on_both!(
     a_revoked_key_is_neither_edited_nor_enabled,
     a_deleted_key_is_gone_and_its_repetition_too,
     actions_may_name_the_version_and_a_reason,
+    who_revokes_may_wait_until_the_verifiers_have_heard_of_it,
 );
 
 async fn a_key_is_issued_with_its_secret_and_shown_without_it(world: Arc<World>) {
@@ -343,4 +344,25 @@ async fn actions_may_name_the_version_and_a_reason(world: Arc<World>) {
     // The operator's own key has expired as well by now: somebody on the database asks.
     let key = world.demo_tenant().await.get_key(text(&issued, "/key/id").parse().unwrap()).await.unwrap();
     assert!(key.expires_at.unwrap() < world.demo_tenant().await.now());
+}
+
+async fn who_revokes_may_wait_until_the_verifiers_have_heard_of_it(world: Arc<World>) {
+    let key = world.issue(world.wanted(&["pipelines:read"])).await;
+    let path = world.demo(&format!("/keys/{}/revoke", text(&key, "/key/id")));
+    let revoke = async |query: &str| world.post(&format!("{path}{query}")).key(world.operator()).send().await;
+    for (query, at) in
+        [("?wait=11s", "wait"), ("?wait=5", "wait"), ("?wait=-1s", "wait"), ("?wiat=5s", "wiat")]
+    {
+        assert_eq!(revoke(query).await.expect(400).faults()[0].0, at);
+    }
+    world.get("/v1/me").key(text(&key, "/secret")).send().await.expect(200);
+    let revoked = revoke("?wait=10s").await.expect(200);
+    assert_eq!(revoked.header("etag"), Some("\"1\""));
+    let revoked = revoked.json();
+    assert_eq!(
+        (&revoked["status"], &revoked["propagation"]),
+        (&json!("revoked"), &json!({"applied": 1, "pending": []}))
+    );
+    let again = revoke("").await.expect(200).json();
+    assert_eq!((&again["status"], again.get("propagation")), (&json!("revoked"), None));
 }
