@@ -70,7 +70,7 @@ async fn a_query_that_is_not_what_the_document_says_is_refused_at_its_parameter(
 }
 
 async fn ask(target: &Target<'_>, path: &str) -> super::Answer {
-    target.stage.call(target.who, Method::GET, path, None).send().await
+    target.stage.call(target.who, target.operation.method.clone(), path, None).send().await
 }
 
 async fn a_path_that_names_nothing_is_not_found(world: Arc<World>) {
