@@ -71,6 +71,7 @@ mod network;
 pub mod permission;
 mod problem;
 mod random;
+mod rate_limit;
 mod record;
 mod requirement;
 mod rights;
@@ -100,6 +101,10 @@ pub use permission::{
 };
 pub use problem::{FieldError, PROBLEM_MEDIA_TYPE, Problem, RenderedProblem};
 pub use random::{OsRandom, Random};
+pub use rate_limit::{
+    FullAt, InvalidRateLimit, InvalidRateLimits, LimiterError, RateLimit, RateLimitStanding, RateLimits,
+    SharedCharge, SharedLimiter, SharedLimits, SharedOutcome, WhenAway, charge_all, rate_limit_fields,
+};
 pub use record::{
     KeyRecord, KeyState, KeyStatus, OrganizationKind, OrganizationRecord, PrincipalKind, PrincipalRecord,
     Role, RoleGrant, Standing, WorkspaceRecord,
