@@ -66,6 +66,7 @@ mod decide;
 mod denial;
 mod guard;
 mod ids;
+mod interner;
 mod json;
 mod network;
 pub mod permission;
@@ -117,5 +118,5 @@ pub use store::{
     At, Change, Changes, Deployment, FoundKey, KeyStore, Position, Report, StoreError, StoreFuture, Subject,
     Usage,
 };
-pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
-pub use verifier::{MissingPermissions, NotReady, Verification, Verifier, VerifierConfig};
+pub use time::{Clock, Glance, InvalidTimestamp, SystemClock, Timestamp};
+pub use verifier::{MissingPermissions, NotReady, SharedRights, Verification, Verifier, VerifierConfig};

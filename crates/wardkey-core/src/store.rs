@@ -156,7 +156,7 @@ pub struct Report {
     pub at: Timestamp,
     /// Every change up to here has taken effect in it.
     pub applied: Position,
-    /// What was used since the last report that arrived.
+    /// What was used since the last report that arrived. A secret may appear more than once.
     pub usage: Vec<Usage>,
 }
 

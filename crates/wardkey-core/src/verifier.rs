@@ -2,8 +2,10 @@
 
 mod cache;
 mod ends;
+mod entry;
 mod feed;
 mod fill;
+mod generations;
 mod usage;
 
 use std::net::IpAddr;
@@ -13,23 +15,29 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use cache::{Cache, Entry, Known};
+pub use entry::SharedRights;
+
+use cache::Cache;
 use ends::SeenEnds;
+use entry::CachedKey;
 use feed::Reports;
 use fill::Flights;
-use usage::UsageBook;
 
 use crate::decide::{KeySummary, decide};
 use crate::denial::{Denial, Unavailable, VerifyError};
 use crate::ids::{CustomerId, InstanceId, Reference};
+use crate::interner::SharedParts;
 use crate::permission::PermissionGroup;
 use crate::random::{OsRandom, Random};
 use crate::requirement::Requirement;
-use crate::rights::KeyRights;
 use crate::scope::EnvironmentName;
 use crate::secret::Presented;
 use crate::store::{Deployment, KeyStore, StoreError};
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, Glance, SystemClock, Timestamp};
+
+/// How late a glance at the clock may be, with much to spare. A key that ends sooner than that is judged by the exact
+/// time, so that it ends on time.
+const GLANCE_MAY_LAG: Duration = Duration::from_secs(1);
 
 /// Verifies keys of one environment, from memory.
 ///
@@ -84,7 +92,7 @@ pub struct Verification {
     /// The ids of the key.
     pub key: KeySummary,
     /// What it may do, shared by all verifications of the key.
-    pub rights: Arc<KeyRights>,
+    pub rights: SharedRights,
 }
 
 /// Why a verifier cannot serve yet, or no more.
@@ -121,8 +129,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     instance: InstanceId,
     cache: Cache,
+    parts: SharedParts,
     flights: Flights,
-    usage: UsageBook,
     seen_ends: SeenEnds,
     lookups: Semaphore,
     loading_deployment: tokio::sync::Mutex<()>,
@@ -152,8 +160,8 @@ impl Verifier {
             cache: Cache::new(config.capacity),
             instance: InstanceId::mint(clock.now(), random),
             clock,
+            parts: SharedParts::default(),
             flights: Flights::default(),
-            usage: UsageBook::default(),
             seen_ends: SeenEnds::default(),
             lookups: Semaphore::new(config.max_lookups.max(1)),
             loading_deployment: tokio::sync::Mutex::new(()),
@@ -184,18 +192,24 @@ impl Verifier {
         let presented = Presented::parse(secret).ok_or(Denial::InvalidKey)?;
         let digest = presented.digest();
         let inner = &self.inner;
-        let age = inner.age_when_fresh().await?;
-        let known = inner.cache.with(&digest, |entry| inner.decide(entry, address, requirement, age));
-        let verification = match known {
+        let glance = inner.glance_when_fresh().await?;
+        let cached = inner.cache.with(&digest, |key| {
+            key.touch();
+            inner.decide(key, address, requirement, glance.now)
+        });
+        let verification = match cached {
             Some(decided) => decided?,
+            None if inner.cache.is_unknown(&digest, glance.monotonic) => {
+                return Err(Denial::InvalidKey.into());
+            }
             None => {
-                let entry = inner.look_up(digest, presented.prefix()).await?;
-                inner.decide(&entry, address, requirement, age)?
+                let key = inner.look_up(digest, presented.prefix()).await?;
+                inner.decide(&key, address, requirement, inner.clock.now())?
             }
         };
         if let Some(customer) = &requirement.customer {
             self.find_customer(&verification, customer).await?;
-            inner.usage.cell(verification.key).count(inner.clock.now());
+            verification.rights.0.count(inner.clock.now());
         }
         Ok(verification)
     }
@@ -294,50 +308,47 @@ impl Verifier {
 }
 
 impl Inner {
-    /// Decides on a cached or freshly read record, and counts what is granted.
+    /// Decides on a cached or freshly read record, at an instant that a glance at the clock gave, and counts what is
+    /// granted.
     fn decide(
         &self,
-        entry: &Entry,
+        cached: &Arc<CachedKey>,
         address: Option<IpAddr>,
         requirement: &Requirement,
-        age: Duration,
+        glance: Timestamp,
     ) -> Result<Verification, VerifyError> {
-        let (key, usage) = match &entry.known {
-            Known::Key { key, usage } => (key, usage),
-            Known::Elsewhere { environment, .. } => {
-                return Err(Denial::EnvironmentMismatch { environment: environment.clone() }.into());
-            }
-        };
-        let now = entry.now(self.clock.now());
+        let key = &cached.key;
+        let end = key.first_end();
+        let near_its_end = end.is_some_and(|end| glance.saturating_add(GLANCE_MAY_LAG) >= end);
+        let now = cached.now(if near_its_end { self.clock.now() } else { glance });
         decide(key, &self.environment, address, requirement, now).inspect_err(|denial| {
-            if let (Denial::KeyExpired | Denial::SecretEnded, Some(end)) = (denial, key.first_end())
-                && entry.note_end(end)
+            if let (Denial::KeyExpired | Denial::SecretEnded, Some(end)) = (denial, end)
+                && cached.note_end(end)
             {
                 self.seen_ends.note(key.summary().secret, end);
             }
         })?;
-        entry.touch(age);
         if requirement.customer.is_none() {
             // Else the customer decides, which may have to be looked up first.
-            usage.count(now);
+            cached.count(now);
         }
-        Ok(Verification { key: key.summary(), rights: Arc::clone(key.rights()) })
+        Ok(Verification { key: key.summary(), rights: SharedRights(Arc::clone(cached)) })
     }
 
-    /// The age of this process's clock, once it is certain that what is known is fresh enough to decide by. The very
-    /// first caller reads where the feed stands, before anything is read that must be coherent with it.
-    async fn age_when_fresh(self: &Arc<Self>) -> Result<Duration, VerifyError> {
+    /// A glance at the clocks, once it is certain that what is known is fresh enough to decide by. The very first
+    /// caller reads where the feed stands, before anything is read that must be coherent with it.
+    async fn glance_when_fresh(&self) -> Result<Glance, VerifyError> {
         let mut fresh_at = self.fresh_at();
         if fresh_at.is_none() {
             self.start_feed().await?;
             fresh_at = self.fresh_at();
         }
-        let age = self.clock.monotonic();
-        let staleness = fresh_at.map_or(Duration::MAX, |fresh_at| age.saturating_sub(fresh_at));
-        if staleness > self.config.max_stale {
-            return Err(VerifyError::Unavailable(Unavailable::Stale { age: staleness }));
+        let glance = self.clock.glance();
+        let age = fresh_at.map_or(Duration::MAX, |fresh_at| glance.monotonic.saturating_sub(fresh_at));
+        if age > self.config.max_stale {
+            return Err(VerifyError::Unavailable(Unavailable::Stale { age }));
         }
-        Ok(age)
+        Ok(glance)
     }
 
     /// The age at which the last successful poll for changes began.

@@ -53,7 +53,7 @@ impl Verifier {
         inner
             .within_timeout(async {
                 let mut reports = inner.reporting.lock().await;
-                let (sequence, usage) = reports.next(|| inner.usage.take());
+                let (sequence, usage) = reports.next(|| inner.cache.take_usage());
                 let report = Report {
                     instance: inner.instance,
                     environment: inner.environment.clone(),
