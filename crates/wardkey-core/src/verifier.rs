@@ -6,6 +6,7 @@ mod entry;
 mod feed;
 mod fill;
 mod generations;
+mod limits;
 mod usage;
 
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use ends::SeenEnds;
 use entry::CachedKey;
 use feed::Reports;
 use fill::Flights;
+use limits::CELLS_PER_CACHED_KEY;
 
 use crate::decide::{KeySummary, decide};
 use crate::denial::{Denial, Unavailable, VerifyError};
@@ -29,11 +31,12 @@ use crate::ids::{CustomerId, InstanceId, Reference};
 use crate::interner::SharedParts;
 use crate::permission::PermissionGroup;
 use crate::random::{OsRandom, Random};
+use crate::rate_limit::{Cells, SharedLimits};
 use crate::requirement::Requirement;
 use crate::scope::EnvironmentName;
 use crate::secret::Presented;
 use crate::store::{Deployment, KeyStore, StoreError};
-use crate::time::{Clock, Glance, SystemClock, Timestamp};
+use crate::time::{Clock, Glance, SystemClock};
 
 /// How late a glance at the clock may be, with much to spare. A key that ends sooner than that is judged by the exact
 /// time, so that it ends on time.
@@ -43,7 +46,8 @@ const GLANCE_MAY_LAG: Duration = Duration::from_secs(1);
 ///
 /// A record is read from the store when its key is first seen and then kept; [`follow`](Self::follow) hears of
 /// changes and drops what they touch. A verification that is answered from memory waits for nothing, locks nothing
-/// and writes nothing but a counter.
+/// and writes nothing but a counter. Only where a key has rate limits, requests with the same key take turns for the
+/// few instructions that charge them; with shared limits they ask the limiter once.
 ///
 /// Clones share everything.
 #[derive(Clone)]
@@ -55,6 +59,7 @@ pub struct Verifier {
 #[derive(Debug, Clone)]
 pub struct VerifierConfig {
     /// How many keys are remembered at most, and likewise how many unknown digests and customers; 100 000 by default.
+    /// What keys with rate limits have spent is remembered longer, for eight times as many.
     /// A key takes some hundred bytes, and as much again for every few workspaces of its organization.
     pub capacity: usize,
     /// For how long a digest that belongs to no key is remembered as such, unless the key appears; 30 s by default.
@@ -70,6 +75,8 @@ pub struct VerifierConfig {
     /// How many keys and customers may be looked up in the store at the same time; 4 by default. Keep it below the
     /// store's number of connections, so that no flood of unknown keys can cut the verifier off from the changes.
     pub max_lookups: usize,
+    /// Where rate limits are charged together with other nodes; by default each node counts by itself.
+    pub shared_limits: Option<SharedLimits>,
 }
 
 impl Default for VerifierConfig {
@@ -82,6 +89,7 @@ impl Default for VerifierConfig {
             report_interval: Duration::from_secs(5),
             lookup_timeout: Duration::from_secs(2),
             max_lookups: 4,
+            shared_limits: None,
         }
     }
 }
@@ -132,6 +140,7 @@ struct Inner {
     parts: SharedParts,
     flights: Flights,
     seen_ends: SeenEnds,
+    cells: Cells,
     lookups: Semaphore,
     loading_deployment: tokio::sync::Mutex<()>,
     reporting: tokio::sync::Mutex<Reports>,
@@ -159,6 +168,7 @@ impl Verifier {
             environment,
             cache: Cache::new(config.capacity),
             instance: InstanceId::mint(clock.now(), random),
+            cells: Cells::new(config.capacity.saturating_mul(CELLS_PER_CACHED_KEY), Arc::clone(&clock)),
             clock,
             parts: SharedParts::default(),
             flights: Flights::default(),
@@ -195,7 +205,7 @@ impl Verifier {
         let glance = inner.glance_when_fresh().await?;
         let cached = inner.cache.with(&digest, |key| {
             key.touch();
-            inner.decide(key, address, requirement, glance.now)
+            inner.decide(key, address, requirement, glance)
         });
         let verification = match cached {
             Some(decided) => decided?,
@@ -204,12 +214,11 @@ impl Verifier {
             }
             None => {
                 let key = inner.look_up(digest, presented.prefix()).await?;
-                inner.decide(&key, address, requirement, inner.clock.now())?
+                inner.decide(&key, address, requirement, inner.look_at_clocks())?
             }
         };
-        if let Some(customer) = &requirement.customer {
-            self.find_customer(&verification, customer).await?;
-            verification.rights.0.count(inner.clock.now());
+        if inner.is_to_be_settled(&verification.rights.0, requirement) {
+            self.settle(&verification, requirement).await?;
         }
         Ok(verification)
     }
@@ -308,19 +317,19 @@ impl Verifier {
 }
 
 impl Inner {
-    /// Decides on a cached or freshly read record, at an instant that a glance at the clock gave, and counts what is
-    /// granted.
+    /// Decides on a cached or freshly read record, at an instant that a glance at the clock gave, and charges and counts
+    /// what is granted, unless it has yet to be [settled](Self::is_to_be_settled).
     fn decide(
         &self,
         cached: &Arc<CachedKey>,
         address: Option<IpAddr>,
         requirement: &Requirement,
-        glance: Timestamp,
+        glance: Glance,
     ) -> Result<Verification, VerifyError> {
         let key = &cached.key;
         let end = key.first_end();
-        let near_its_end = end.is_some_and(|end| glance.saturating_add(GLANCE_MAY_LAG) >= end);
-        let now = cached.now(if near_its_end { self.clock.now() } else { glance });
+        let near_its_end = end.is_some_and(|end| glance.now.saturating_add(GLANCE_MAY_LAG) >= end);
+        let now = cached.now(if near_its_end { self.clock.now() } else { glance.now });
         decide(key, &self.environment, address, requirement, now).inspect_err(|denial| {
             if let (Denial::KeyExpired | Denial::SecretEnded, Some(end)) = (denial, end)
                 && cached.note_end(end)
@@ -328,11 +337,16 @@ impl Inner {
                 self.seen_ends.note(key.summary().secret, end);
             }
         })?;
-        if requirement.customer.is_none() {
-            // Else the customer decides, which may have to be looked up first.
+        if !self.is_to_be_settled(cached, requirement) {
+            cached.limits().map_or(Ok(()), |limits| limits.charge(glance.monotonic))?;
             cached.count(now);
         }
         Ok(Verification { key: key.summary(), rights: SharedRights(Arc::clone(cached)) })
+    }
+
+    /// Both clocks as they are now.
+    fn look_at_clocks(&self) -> Glance {
+        Glance { now: self.clock.now(), monotonic: self.clock.monotonic() }
     }
 
     /// A glance at the clocks, once it is certain that what is known is fresh enough to decide by. The very first

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::RateLimits;
 use super::bucket::FullAt;
 use crate::ids::KeyId;
-use crate::store::StoreFuture;
+use crate::store::{StoreFuture, chain};
 
 /// Where several nodes charge the requests of a key together (crate `wardkey-redis`).
 pub trait SharedLimiter: Send + Sync + 'static {
@@ -81,6 +81,11 @@ impl LimiterError {
     /// An error with its cause.
     pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(cause.into())
+    }
+
+    /// The whole chain of causes, for the log.
+    pub fn chain(&self) -> String {
+        chain(self)
     }
 }
 

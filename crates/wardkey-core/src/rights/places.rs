@@ -21,7 +21,9 @@ impl Places {
     /// These, in ascending order of index, of an organization with so many workspaces.
     pub(super) fn new(places: Vec<Place>, workspaces: usize) -> Self {
         match places.first() {
-            Some((_, first)) if places.len() == workspaces && places.iter().all(|(_, held)| held == first) => {
+            Some((_, first))
+                if places.len() == workspaces && places.iter().all(|(_, held)| held == first) =>
+            {
                 Self::Alike(Arc::clone(first))
             }
             _ => Self::Apart(places.into()),

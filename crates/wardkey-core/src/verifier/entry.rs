@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use crate::decide::CompiledKey;
+use crate::rate_limit::KeyLimits;
 use crate::rights::KeyRights;
 use crate::secret::Digest;
 use crate::store::Usage;
@@ -23,21 +24,34 @@ pub(super) struct CachedKey {
     not_before: AtomicI64,
     verifications: AtomicU64,
     last_used_micros: AtomicI64,
+    /// What is left of its rate limits, if it has any. Boxed, since most keys have none.
+    limits: Option<Box<KeyLimits>>,
     /// Whether it was asked for since [`take_touched`](Self::take_touched) last asked.
     touched: AtomicBool,
 }
 
 impl CachedKey {
     /// What was read; `seen_end` is the latest end that this process has seen come for the secret.
-    pub(super) fn new(digest: Digest, key: CompiledKey, seen_end: Option<Timestamp>) -> Self {
+    pub(super) fn new(
+        digest: Digest,
+        key: CompiledKey,
+        seen_end: Option<Timestamp>,
+        limits: Option<KeyLimits>,
+    ) -> Self {
         Self {
             digest,
             key,
             not_before: AtomicI64::new(seen_end.map_or(i64::MIN, Timestamp::as_micros)),
             verifications: AtomicU64::new(0),
             last_used_micros: AtomicI64::new(0),
+            limits: limits.map(Box::new),
             touched: AtomicBool::new(false),
         }
+    }
+
+    /// Its rate limits, if it has any.
+    pub(super) fn limits(&self) -> Option<&KeyLimits> {
+        self.limits.as_deref()
     }
 
     /// Notes that somebody asked for it again. Mostly this only reads.

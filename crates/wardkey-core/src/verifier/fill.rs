@@ -154,7 +154,8 @@ impl Inner {
     fn compile(&self, digest: Digest, record: &KeyRecord, catalogue: &CatalogueIndex) -> CachedKey {
         let mut key = CompiledKey::new(record, catalogue);
         key.share(&self.parts, &self.environment);
-        CachedKey::new(digest, key, self.seen_ends.of(record.secret))
+        let limits = self.cells.attach(record.key, &record.rate_limits);
+        CachedKey::new(digest, key, self.seen_ends.of(record.secret), limits)
     }
 
     pub(super) async fn look_up_customer(
