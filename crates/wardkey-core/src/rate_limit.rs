@@ -79,6 +79,13 @@ impl RateLimit {
         self.window_seconds
     }
 
+    /// Whether whatever this limit admits, the other of the same name admits, too. By another name it would begin with a
+    /// full bucket.
+    fn keeps_to(&self, other: &Self) -> bool {
+        let rate = |limit: &Self, window: &Self| u64::from(limit.limit) * u64::from(window.window_seconds);
+        self.name == other.name && self.limit <= other.limit && rate(self, other) <= rate(other, self)
+    }
+
     pub(crate) fn pace(&self) -> &Pace {
         &self.pace
     }
@@ -128,6 +135,11 @@ impl RateLimits {
             Some(index) => Err(InvalidRateLimits::RepeatedName { index }),
             None => Ok(Self((!limits.is_empty()).then(|| limits.into()))),
         }
+    }
+
+    /// Whether whatever these limits admit, the others admit, too: each of those is kept, or tightened.
+    pub fn keep_to(&self, others: &Self) -> bool {
+        others.iter().all(|other| self.iter().any(|limit| limit.keeps_to(other)))
     }
 
     /// Whether both are the same list in memory, which is quickly said.
@@ -201,6 +213,27 @@ mod tests {
         for bad in [0, RateLimit::MAX_WINDOW_SECONDS + 1] {
             assert_eq!(RateLimit::new("a", 1, bad), Err(InvalidRateLimit::Window));
         }
+    }
+
+    #[test]
+    fn limits_keep_to_others_that_they_leave_or_tighten() {
+        let list = |list: &[(&str, u32, u32)]| {
+            let limits =
+                list.iter().map(|(name, limit, window)| RateLimit::new(name, *limit, *window).unwrap());
+            RateLimits::new(limits.collect()).unwrap()
+        };
+        let before = list(&[("a", 10, 60), ("b", 100, 3_600)]);
+        let keeps_to = |after: &[_]| list(after).keep_to(&before);
+        assert!(keeps_to(&[("b", 100, 3_600), ("a", 10, 60)]));
+        assert!(keeps_to(&[("a", 9, 60), ("b", 100, 3_601), ("c", 1, 1)]));
+        assert!(keeps_to(&[("a", 10, 60), ("b", 10, 360)]), "the same rate, with less at once");
+        assert!(!keeps_to(&[("a", 11, 60), ("b", 100, 3_600)]));
+        assert!(!keeps_to(&[("a", 10, 59), ("b", 100, 3_600)]));
+        assert!(!keeps_to(&[("a", 9, 50), ("b", 100, 3_600)]), "less at once, and faster");
+        assert!(!keeps_to(&[("a", 20, 120), ("b", 100, 3_600)]), "the same rate, with more at once");
+        assert!(!keeps_to(&[("a", 10, 60)]));
+        assert!(!keeps_to(&[("c", 10, 60), ("b", 100, 3_600)]), "by another name it begins anew");
+        assert!(before.keep_to(&RateLimits::NONE));
     }
 
     #[test]
