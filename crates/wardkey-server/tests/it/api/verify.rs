@@ -8,6 +8,7 @@ use wardkey::Caller;
 use super::world::{DAY, World, text};
 
 on_both!(
+    each_call_is_one_request_of_the_key_and_charged_last,
     a_good_key_is_granted_with_what_it_is_and_may,
     a_refused_key_is_an_answer_and_no_error,
     permission_place_and_network_are_part_of_the_question,
@@ -103,8 +104,6 @@ async fn each_call_is_one_request_of_the_key_and_charged_last(world: Arc<World>)
         json!([{ "name": "hourly", "limit": 2, "window_seconds": 3600, "remaining": 0, "reset_seconds": 1800 }])
     );
 }
-on_both!(each_call_is_one_request_of_the_key_and_charged_last);
-
 async fn permission_place_and_network_are_part_of_the_question(world: Arc<World>) {
     let tenant = world.demo_tenant().await;
     tenant.create_workspace("Europe".to_owned(), Some("eu-1".to_owned()), Vec::new()).await.unwrap();
