@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
 use axum::response::{IntoResponse, Response};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -18,6 +18,9 @@ use crate::Refusal;
 ///
 /// What was verified is there for [`ApiKey`](crate::ApiKey), for [`require`](crate::require) and for
 /// [`admission`](crate::admission). A whole [`Guard`] becomes a layer by `KeyLayer::from(guard)`.
+///
+/// A request is charged to the rate limits of its key here, once; whatever answers it says so in `RateLimit` and
+/// `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
 #[derive(Debug, Clone)]
 pub struct KeyLayer {
     guard: Arc<Guard>,
@@ -108,12 +111,25 @@ where
             let admitted = guard.admit(&View { headers: request.headers(), peer }).await;
             match admitted {
                 Ok(admission) => {
+                    let limits = admission.rate_limit_fields();
                     request.extensions_mut().insert(admission);
-                    inner.call(request).await.map(IntoResponse::into_response)
+                    let mut response = inner.call(request).await?.into_response();
+                    add_fields(response.headers_mut(), limits);
+                    Ok(response)
                 }
                 Err(problem) => Ok(Refusal::from(problem).into_response()),
             }
         })
+    }
+}
+
+/// Adds to what the routes have set themselves, as lists allow.
+fn add_fields(headers: &mut HeaderMap, fields: Vec<(&'static str, String)>) {
+    for (name, value) in fields {
+        // Names of limits are slugs, so this is always a value.
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.append(HeaderName::from_static(name), value);
+        }
     }
 }
 

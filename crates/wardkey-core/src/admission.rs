@@ -11,6 +11,7 @@ use crate::guard::Guard;
 use crate::ids::{CustomerId, OrganizationId, Reference, WorkspaceId};
 use crate::permission::{PermissionName, Requires};
 use crate::problem::{Problem, RenderedProblem};
+use crate::rate_limit::rate_limit_fields;
 use crate::rights::{Principal, Rights};
 use crate::scope::EnvironmentName;
 use crate::verifier::Verification;
@@ -58,6 +59,12 @@ impl Admission {
     /// The verified key; absent only where absence is allowed and nothing was presented.
     pub fn verification(&self) -> Option<&Verification> {
         self.inner.verification.as_ref()
+    }
+
+    /// The header fields that tell the client its rate limits, names in lower case: an adapter adds them to whatever
+    /// answer the request gets. None, if the key has no limits.
+    pub fn rate_limit_fields(&self) -> Vec<(&'static str, String)> {
+        self.verification().map(|verified| rate_limit_fields(&verified.rate_limits())).unwrap_or_default()
     }
 
     /// The key, if `P` is held somewhere.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::denial::Denial;
 use crate::ids::{KeyId, OrganizationId, PrincipalId, SecretId};
-use crate::network::IpNetwork;
+use crate::interner::SharedParts;
+use crate::network::NetworkLists;
 use crate::permission::CatalogueIndex;
 use crate::record::{KeyRecord, KeyState, KeyStatus, Standing};
 use crate::requirement::Requirement;
@@ -14,16 +15,35 @@ use crate::scope::EnvironmentName;
 use crate::time::Timestamp;
 
 /// A key's record, prepared for many decisions.
+///
+/// Hundreds of thousands of these are kept: what many keys have in common stands behind a shared pointer.
 #[derive(Debug, Clone)]
 pub struct CompiledKey {
-    summary: KeySummary,
+    key: KeyId,
+    secret: SecretId,
+    expires: End,
+    secret_ends: End,
+    networks: Option<Arc<NetworkLists>>,
+    rights: KeyRights,
     state: KeyState,
-    expires_at: Option<Timestamp>,
-    secret_ends_at: Option<Timestamp>,
     principal: Standing,
-    organization: Standing,
-    networks: Vec<Vec<IpNetwork>>,
-    rights: Arc<KeyRights>,
+}
+
+/// When something ends, if ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct End(i64);
+
+impl End {
+    /// Later than every timestamp.
+    const NEVER: Self = Self(i64::MAX);
+
+    fn new(at: Option<Timestamp>) -> Self {
+        at.map_or(Self::NEVER, |at| Self(at.as_micros()))
+    }
+
+    fn at(self) -> Option<Timestamp> {
+        (self != Self::NEVER).then(|| Timestamp::from_micros(self.0))
+    }
 }
 
 /// The ids of a verified key.
@@ -42,42 +62,54 @@ pub struct KeySummary {
 impl CompiledKey {
     /// Prepares `record`, with the rights that it has under `catalogue`.
     pub fn new(record: &KeyRecord, catalogue: &CatalogueIndex) -> Self {
+        let networks = &record.networks;
         Self {
-            summary: KeySummary {
-                key: record.key,
-                secret: record.secret,
-                organization: record.organization.id,
-                principal: record.principal.id(),
-            },
-            state: record.state,
-            expires_at: record.expires_at,
-            secret_ends_at: record.secret_ends_at,
-            principal: record.principal.state,
-            organization: record.organization.state,
-            networks: record.networks.clone(),
-            rights: Arc::new(KeyRights {
+            key: record.key,
+            secret: record.secret,
+            expires: End::new(record.expires_at),
+            secret_ends: End::new(record.secret_ends_at),
+            networks: (!networks.is_empty()).then(|| NetworkLists::new(networks).into()),
+            rights: KeyRights {
                 environment: record.environment.clone(),
                 principal: Principal {
                     id: record.principal.id(),
-                    external_id: record.principal.external_id.clone(),
+                    external_id: record.principal.external_id.as_deref().map(Into::into),
                 },
                 rights: Rights::of_key(record, catalogue),
-            }),
+            },
+            state: record.state,
+            principal: record.principal.state,
         }
+    }
+
+    /// Keeps what other keys of the same verifier have, too, only once.
+    pub(crate) fn share(&mut self, parts: &SharedParts, environment: &EnvironmentName) {
+        if self.rights.environment == *environment {
+            self.rights.environment = environment.clone();
+        }
+        if let Some(networks) = &mut self.networks {
+            parts.networks.share(networks);
+        }
+        self.rights.rights.share(parts);
     }
 
     /// The ids.
     pub fn summary(&self) -> KeySummary {
-        self.summary
+        KeySummary {
+            key: self.key,
+            secret: self.secret,
+            organization: self.rights.rights.organization(),
+            principal: self.rights.principal.id,
+        }
     }
 
     /// The first end that time sets to this secret: its own or the key's.
     pub(crate) fn first_end(&self) -> Option<Timestamp> {
-        self.expires_at.into_iter().chain(self.secret_ends_at).min()
+        self.expires.min(self.secret_ends).at()
     }
 
     /// What it may do.
-    pub fn rights(&self) -> &Arc<KeyRights> {
+    pub fn rights(&self) -> &KeyRights {
         &self.rights
     }
 }
@@ -100,24 +132,22 @@ pub fn decide(
     if key.rights.environment != *environment {
         return Err(Denial::EnvironmentMismatch { environment: key.rights.environment.clone() });
     }
-    match KeyStatus::at(now, key.state, key.expires_at) {
+    match KeyStatus::at(now, key.state, key.expires.at()) {
         KeyStatus::Active => {}
         KeyStatus::Revoked => return Err(Denial::KeyRevoked),
         KeyStatus::Expired => return Err(Denial::KeyExpired),
         KeyStatus::Disabled => return Err(Denial::KeyDisabled),
     }
-    if key.secret_ends_at.is_some_and(|end| now >= end) {
+    if key.secret_ends.at().is_some_and(|end| now >= end) {
         return Err(Denial::SecretEnded);
     }
     if key.principal == Standing::Inactive {
         return Err(Denial::PrincipalInactive);
     }
-    if key.organization == Standing::Inactive {
+    if key.rights.rights.organization_standing() == Standing::Inactive {
         return Err(Denial::OrganizationSuspended);
     }
-    let admits =
-        |networks: &Vec<IpNetwork>| address.is_some_and(|ip| networks.iter().any(|net| net.contains(ip)));
-    if !key.networks.iter().all(admits) {
+    if key.networks.as_ref().is_some_and(|networks| !networks.admit(address)) {
         return Err(Denial::IpNotAllowed);
     }
     requirement.check(&key.rights.rights, address)

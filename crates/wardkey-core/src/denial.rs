@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::problem::Problem;
+use crate::rate_limit::{LimiterError, RateLimitStanding, rate_limit_fields};
 use crate::scope::EnvironmentName;
 use crate::store::StoreError;
 
@@ -55,8 +56,10 @@ pub enum Denial {
     NotFound,
     /// Too many requests.
     RateLimited {
-        /// How long to wait.
+        /// After which time all limits admit a request, if nobody else makes one.
         retry_after: Duration,
+        /// Where the key stands with each limit.
+        limits: Vec<RateLimitStanding>,
     },
 }
 
@@ -66,6 +69,8 @@ pub enum Denial {
 pub enum Unavailable {
     /// The key store does not answer.
     Store(StoreError),
+    /// The shared rate limits do not answer, and it was chosen not to go on without them.
+    Limiter(LimiterError),
     /// What is known of the keys is older than the promised bound.
     Stale {
         /// How old it is.
@@ -204,7 +209,7 @@ impl VerifyError {
     }
 
     /// The answer as a problem (RFC 9457), with the header fields that belong to it: the challenge of RFC 6750,
-    /// `Retry-After`. The realm names the protected space in the challenge.
+    /// `Retry-After`, `RateLimit` and `RateLimit-Policy`. The realm names the protected space in the challenge.
     pub fn problem(&self, realm: &str) -> Problem {
         let code = self.code();
         let problem = code.problem();
@@ -225,7 +230,11 @@ impl VerifyError {
                     format!("{}, scope=\"{}\"", challenge("insufficient_scope"), missing.join(" ")),
                 )
                 .texts("missing_permissions", missing.clone()),
-            Self::Denied(Denial::RateLimited { retry_after }) => problem.retry_after(*retry_after),
+            Self::Denied(Denial::RateLimited { retry_after, limits }) => rate_limit_fields(limits)
+                .into_iter()
+                .fold(problem.retry_after(*retry_after), |problem, (name, value)| {
+                    problem.header(name, value)
+                }),
             Self::Denied(_) if code.status() == 401 => {
                 problem.header("www-authenticate", challenge("invalid_token"))
             }
@@ -257,6 +266,7 @@ impl std::error::Error for VerifyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unavailable(Unavailable::Store(error)) => Some(error),
+            Self::Unavailable(Unavailable::Limiter(error)) => Some(error),
             Self::Denied(_) | Self::Unavailable(_) => None,
         }
     }

@@ -187,6 +187,14 @@ impl Guard {
                     "the key store does not answer; the request is answered 503"
                 );
             }
+            VerifyError::Unavailable(Unavailable::Limiter(cause)) => {
+                let cause = cause.chain();
+                tracing::warn!(
+                    request_id,
+                    cause,
+                    "the shared rate limits do not answer; the request is answered 503"
+                );
+            }
             VerifyError::Unavailable(Unavailable::Stale { age }) => {
                 let age_seconds = age.as_secs();
                 tracing::warn!(

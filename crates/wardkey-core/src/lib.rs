@@ -66,11 +66,13 @@ mod decide;
 mod denial;
 mod guard;
 mod ids;
+mod interner;
 mod json;
 mod network;
 pub mod permission;
 mod problem;
 mod random;
+mod rate_limit;
 mod record;
 mod requirement;
 mod rights;
@@ -100,6 +102,10 @@ pub use permission::{
 };
 pub use problem::{FieldError, PROBLEM_MEDIA_TYPE, Problem, RenderedProblem};
 pub use random::{OsRandom, Random};
+pub use rate_limit::{
+    FullAt, InvalidRateLimit, InvalidRateLimits, LimiterError, RateLimit, RateLimitStanding, RateLimits,
+    SharedCharge, SharedLimiter, SharedLimits, SharedOutcome, WhenAway, charge_all, rate_limit_fields,
+};
 pub use record::{
     KeyRecord, KeyState, KeyStatus, OrganizationKind, OrganizationRecord, PrincipalKind, PrincipalRecord,
     Role, RoleGrant, Standing, WorkspaceRecord,
@@ -112,5 +118,5 @@ pub use store::{
     At, Change, Changes, Deployment, FoundKey, KeyStore, Position, Report, StoreError, StoreFuture, Subject,
     Usage,
 };
-pub use time::{Clock, InvalidTimestamp, SystemClock, Timestamp};
-pub use verifier::{MissingPermissions, NotReady, Verification, Verifier, VerifierConfig};
+pub use time::{Clock, Glance, InvalidTimestamp, SystemClock, Timestamp};
+pub use verifier::{MissingPermissions, NotReady, SharedRights, Verification, Verifier, VerifierConfig};

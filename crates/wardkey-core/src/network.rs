@@ -55,6 +55,23 @@ impl fmt::Debug for IpNetwork {
     }
 }
 
+/// Lists of networks, each of which must contain the address of whoever is admitted. Of no list anybody is admitted, of
+/// an empty one nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct NetworkLists(Box<[Box<[IpNetwork]>]>);
+
+impl NetworkLists {
+    pub(crate) fn new(lists: &[Vec<IpNetwork>]) -> Self {
+        Self(lists.iter().map(|list| list.as_slice().into()).collect())
+    }
+
+    pub(crate) fn admit(&self, address: Option<IpAddr>) -> bool {
+        let admits =
+            |list: &[IpNetwork]| address.is_some_and(|address| list.iter().any(|net| net.contains(address)));
+        self.0.iter().all(|list| admits(list))
+    }
+}
+
 /// The text is not a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -5,6 +5,7 @@ use crate::ids::{
 };
 use crate::network::IpNetwork;
 use crate::permission::{BuiltInRole, Level, PermissionName};
+use crate::rate_limit::RateLimits;
 use crate::scope::{Access, EnvironmentName};
 use crate::time::Timestamp;
 
@@ -39,6 +40,8 @@ pub struct KeyRecord {
     /// Lists of networks, each of which must contain the client's address. An absent restriction is no list; an
     /// empty list admits nobody.
     pub networks: Vec<Vec<IpNetwork>>,
+    /// How many requests it may make, and how fast.
+    pub rate_limits: RateLimits,
 }
 
 /// What was last done to a key, by hand. Together with its expiry this makes its [status](KeyStatus).
@@ -93,7 +96,7 @@ impl KeyStatus {
 }
 
 /// What a verification needs to know of an organization.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OrganizationRecord {
     /// The organization.
     pub id: OrganizationId,
@@ -126,7 +129,7 @@ pub enum Standing {
 }
 
 /// A workspace by its ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WorkspaceRecord {
     /// The workspace.
     pub id: WorkspaceId,

@@ -50,7 +50,7 @@ impl Requirement {
                 if !workspace.admits(address) {
                     return Err(Denial::IpNotAllowed);
                 }
-                self.permissions.check(&workspace.held)
+                self.permissions.check(workspace.held)
             }
         }
     }

@@ -1,45 +1,51 @@
 //! What a key may do, and where: computed from its record once, when it is loaded.
 
+mod places;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use places::Places;
+
 use crate::denial::Denial;
 use crate::ids::{CustomerId, OrganizationId, PrincipalId, Reference, WorkspaceId};
+use crate::interner::SharedParts;
 use crate::network::IpNetwork;
 use crate::permission::{BuiltInRole, CatalogueIndex, PermissionSet, Requires};
-use crate::record::{KeyRecord, OrganizationKind, OrganizationRecord, PrincipalKind, Role, RoleGrant};
+use crate::record::{
+    KeyRecord, OrganizationKind, OrganizationRecord, PrincipalKind, Role, RoleGrant, Standing,
+};
 use crate::scope::{Access, EnvironmentName};
 
 /// What a key, or a person, may do in an organization, organization-wide and in each workspace.
 ///
 /// A workspace that is not listed here is invisible: asking for it is answered exactly like asking for one that does
 /// not exist.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Rights {
-    organization: OrganizationId,
-    organization_external_id: Option<String>,
-    organization_kind: OrganizationKind,
-    organization_wide: PermissionSet,
-    anywhere: PermissionSet,
-    workspaces: Vec<WorkspaceRights>,
+    organization: Arc<OrganizationRecord>,
+    organization_wide: Arc<PermissionSet>,
+    anywhere: Arc<PermissionSet>,
+    places: Places,
     all_workspaces: bool,
-    customers: Access<CustomerId>,
+    /// `None` if all are reached, as by nearly every key.
+    customers: Option<Box<Access<CustomerId>>>,
 }
 
 /// What may be done in one workspace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkspaceRights {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkspaceRights<'a> {
     /// The workspace.
     pub id: WorkspaceId,
     /// The id that the product's backend gave it.
-    pub external_id: Option<String>,
+    pub external_id: Option<&'a str>,
     /// What is held there.
-    pub held: Arc<PermissionSet>,
+    pub held: &'a PermissionSet,
     /// From where it may be reached; empty is from everywhere.
-    pub networks: Vec<IpNetwork>,
+    pub networks: &'a [IpNetwork],
 }
 
-impl WorkspaceRights {
+impl WorkspaceRights<'_> {
     /// Whether a request from `address` may reach the workspace. One without an address reaches none that is narrowed.
     pub fn admits(&self, address: Option<IpAddr>) -> bool {
         self.networks.is_empty()
@@ -79,7 +85,9 @@ impl Rights {
         if let Access::Specific(_) = &record.workspaces {
             rights = rights.only_in(&record.workspaces);
         }
-        rights.customers = record.customers.clone();
+        if let Access::Specific(_) = &record.customers {
+            rights.customers = Some(Box::new(record.customers.clone()));
+        }
         rights
     }
 
@@ -104,27 +112,18 @@ impl Rights {
         };
         let wide = union(None);
         let product = catalogue.product();
-        let workspaces = organization.workspaces.iter().filter_map(|workspace| {
+        let places = organization.workspaces.iter().enumerate().filter_map(|(at, workspace)| {
             let here = union(Some(workspace.id));
-            let mut held = match (&wide, here) {
-                (None, None) => return None,
-                (wide, here) => {
-                    let mut held = here.unwrap_or_default();
-                    held.extend(wide.as_ref().unwrap_or(&PermissionSet::EMPTY));
-                    held
-                }
-            };
-            held = held.intersection(product);
-            Some(WorkspaceRights {
-                id: workspace.id,
-                external_id: workspace.external_id.clone(),
-                held: held.into(),
-                networks: workspace.networks.clone(),
-            })
+            if wide.is_none() && here.is_none() {
+                return None;
+            }
+            let mut held = here.unwrap_or_default();
+            held.extend(wide.as_ref().unwrap_or(&PermissionSet::EMPTY));
+            Some((at, held.intersection(product).into()))
         });
-        let workspaces = workspaces.collect();
+        let places = Places::new(places.collect(), organization.workspaces.len());
         let all_workspaces = wide.is_some();
-        Self::assemble(organization, wide.unwrap_or_default(), workspaces, all_workspaces)
+        Self::assemble(organization, wide.unwrap_or_default(), places, all_workspaces)
     }
 
     /// The rights of an owner, as an operator that acts in the organization has them.
@@ -139,48 +138,39 @@ impl Rights {
         wanted: PermissionSet,
         catalogue: &CatalogueIndex,
     ) -> Self {
-        let held = Arc::new(wanted.intersection(catalogue.product()));
-        let workspaces = organization.workspaces.iter().map(|workspace| WorkspaceRights {
-            id: workspace.id,
-            external_id: workspace.external_id.clone(),
-            held: Arc::clone(&held),
-            networks: workspace.networks.clone(),
-        });
-        let workspaces = workspaces.collect();
-        Self::assemble(organization, wanted, workspaces, true)
+        let held = wanted.intersection(catalogue.product());
+        Self::assemble(organization, wanted, Places::Alike(held.into()), true)
     }
 
     fn assemble(
         organization: &OrganizationRecord,
         organization_wide: PermissionSet,
-        workspaces: Vec<WorkspaceRights>,
+        places: Places,
         all_workspaces: bool,
     ) -> Self {
         let mut rights = Self {
-            organization: organization.id,
-            organization_external_id: organization.external_id.clone(),
-            organization_kind: organization.kind,
-            anywhere: PermissionSet::EMPTY,
-            organization_wide,
-            workspaces,
+            organization: Arc::new(organization.clone()),
+            organization_wide: organization_wide.into(),
+            anywhere: Arc::default(),
+            places,
             all_workspaces,
-            customers: Access::All,
+            customers: None,
         };
         rights.sum_up();
         rights
     }
 
     fn sum_up(&mut self) {
-        let mut anywhere = self.organization_wide.clone();
-        self.workspaces.iter().for_each(|workspace| anywhere.extend(&workspace.held));
-        self.anywhere = anywhere;
+        let mut anywhere = PermissionSet::clone(&self.organization_wide);
+        self.workspaces().for_each(|workspace| anywhere.extend(workspace.held));
+        self.anywhere = anywhere.into();
     }
 
     /// What of these rights is also in `wanted`.
     fn limited_to(mut self, wanted: &PermissionSet) -> Self {
-        self.organization_wide = self.organization_wide.intersection(wanted);
-        for workspace in &mut self.workspaces {
-            workspace.held = workspace.held.intersection(wanted).into();
+        self.organization_wide = self.organization_wide.intersection(wanted).into();
+        for held in self.places.sets_mut() {
+            *held = held.intersection(wanted).into();
         }
         self.sum_up();
         self
@@ -188,26 +178,40 @@ impl Rights {
 
     /// These rights in the given workspaces only, and nothing organization-wide.
     fn only_in(mut self, workspaces: &Access<WorkspaceId>) -> Self {
-        self.organization_wide = PermissionSet::EMPTY;
-        self.workspaces.retain(|workspace| workspaces.includes(&workspace.id));
+        let all = &self.organization.workspaces;
+        self.places = self.places.only_in(all.len(), |at| workspaces.includes(&all[at].id));
+        self.organization_wide = Arc::default();
         self.all_workspaces = false;
         self.sum_up();
         self
     }
 
+    /// Keeps what other keys hold, too, only once.
+    pub(crate) fn share(&mut self, parts: &SharedParts) {
+        parts.organizations.share(&mut self.organization);
+        parts.permissions.share(&mut self.organization_wide);
+        parts.permissions.share(&mut self.anywhere);
+        self.places.share(&parts.permissions);
+    }
+
     /// The organization in which these rights hold.
     pub fn organization(&self) -> OrganizationId {
-        self.organization
+        self.organization.id
     }
 
     /// The id that the product's backend gave the organization.
     pub fn organization_external_id(&self) -> Option<&str> {
-        self.organization_external_id.as_deref()
+        self.organization.external_id.as_deref()
     }
 
     /// Whether the organization runs the deployment.
     pub fn organization_kind(&self) -> OrganizationKind {
-        self.organization_kind
+        self.organization.kind
+    }
+
+    /// Whether the organization's keys work at all.
+    pub(crate) fn organization_standing(&self) -> Standing {
+        self.organization.state
     }
 
     /// What is held for the organization as a whole.
@@ -221,8 +225,9 @@ impl Rights {
     }
 
     /// Every visible workspace with what is held there, in ascending order of id.
-    pub fn workspaces(&self) -> &[WorkspaceRights] {
-        &self.workspaces
+    pub fn workspaces(&self) -> impl Iterator<Item = WorkspaceRights<'_>> {
+        let places = self.places.iter(self.organization.workspaces.len());
+        places.map(|(at, held)| self.workspace_at(at, held))
     }
 
     /// Whether every workspace of the organization is visible, those made later included.
@@ -232,19 +237,28 @@ impl Rights {
 
     /// Which customers are reached.
     pub fn customers(&self) -> &Access<CustomerId> {
-        &self.customers
+        self.customers.as_deref().unwrap_or(&Access::All)
     }
 
     /// The workspace, if it is visible.
-    pub fn workspace(&self, workspace: &Reference<WorkspaceId>) -> Option<&WorkspaceRights> {
-        match workspace {
-            Reference::Id(id) => {
-                let at = self.workspaces.binary_search_by(|known| known.id.cmp(id)).ok()?;
-                Some(&self.workspaces[at])
-            }
+    pub fn workspace(&self, workspace: &Reference<WorkspaceId>) -> Option<WorkspaceRights<'_>> {
+        let all = &self.organization.workspaces;
+        let at = match workspace {
+            Reference::Id(id) => all.binary_search_by_key(id, |known| known.id).ok()?,
             Reference::External(text) => {
-                self.workspaces.iter().find(|known| known.external_id.as_deref() == Some(text))
+                all.iter().position(|known| known.external_id.as_deref() == Some(text))?
             }
+        };
+        self.places.at(at).map(|held| self.workspace_at(at, held))
+    }
+
+    fn workspace_at<'a>(&'a self, at: usize, held: &'a PermissionSet) -> WorkspaceRights<'a> {
+        let workspace = &self.organization.workspaces[at];
+        WorkspaceRights {
+            id: workspace.id,
+            external_id: workspace.external_id.as_deref(),
+            held,
+            networks: &workspace.networks,
         }
     }
 
@@ -252,9 +266,9 @@ impl Rights {
     pub fn excess_over(&self, bound: &Self) -> Excess {
         let mut permissions = self.organization_wide.difference(&bound.organization_wide);
         let mut workspaces = Vec::new();
-        for workspace in &self.workspaces {
+        for workspace in self.workspaces() {
             match bound.workspace(&Reference::Id(workspace.id)) {
-                Some(known) => permissions.extend(&workspace.held.difference(&known.held)),
+                Some(known) => permissions.extend(&workspace.held.difference(known.held)),
                 // Made since the bound was computed, and within it all the same: what is held organization-wide is
                 // held there, too.
                 None if bound.all_workspaces => {
@@ -267,7 +281,7 @@ impl Rights {
             permissions,
             future_workspaces: self.all_workspaces && !bound.all_workspaces,
             workspaces,
-            customers: !self.customers.is_within(&bound.customers),
+            customers: !self.customers().is_within(bound.customers()),
         }
     }
 
@@ -293,17 +307,31 @@ impl Rights {
         if !workspace.admits(address) {
             return Err(Denial::IpNotAllowed);
         }
-        require_in::<P>(&workspace.held).map(|()| workspace.id)
+        require_in::<P>(workspace.held).map(|()| workspace.id)
     }
 
     /// The workspaces where `P` is held and which a request from `address` may reach.
     pub fn workspaces_with<P: Requires>(&self, address: Option<IpAddr>) -> impl Iterator<Item = WorkspaceId> {
-        self.workspaces
-            .iter()
-            .filter(move |workspace| P::is_met_by(&workspace.held) && workspace.admits(address))
+        self.workspaces()
+            .filter(move |workspace| P::is_met_by(workspace.held) && workspace.admits(address))
             .map(|workspace| workspace.id)
     }
 }
+
+/// Rights are equal if they allow the same in the same places, however many workspaces there are that they do not show.
+impl PartialEq for Rights {
+    fn eq(&self, other: &Self) -> bool {
+        self.organization() == other.organization()
+            && self.organization_external_id() == other.organization_external_id()
+            && self.organization_kind() == other.organization_kind()
+            && self.organization_wide == other.organization_wide
+            && self.workspaces().eq(other.workspaces())
+            && self.all_workspaces == other.all_workspaces
+            && self.customers() == other.customers()
+    }
+}
+
+impl Eq for Rights {}
 
 fn require_in<P: Requires>(held: &PermissionSet) -> Result<(), Denial> {
     if P::is_met_by(held) {
@@ -343,7 +371,7 @@ pub struct Principal {
     /// Who it is.
     pub id: PrincipalId,
     /// The id that the product's backend gave it.
-    pub external_id: Option<String>,
+    pub external_id: Option<Box<str>>,
 }
 
 /// What a verification hands out of a key besides its ids; shared between all verifications of the same key.

@@ -158,7 +158,7 @@ pub struct Report {
     pub applied: Position,
     /// Until when it may still answer by what it knows, should it hear nothing more; it tells in time that it goes on.
     pub serves_until: Timestamp,
-    /// What was used since the last report that arrived.
+    /// What was used since the last report that arrived. A secret may appear more than once.
     pub usage: Vec<Usage>,
 }
 
@@ -187,17 +187,22 @@ impl StoreError {
 
     /// The whole chain of causes, for the log.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            let cause_text = cause.to_string();
-            if !text.ends_with(&cause_text) {
-                text = format!("{text}: {cause_text}");
-            }
-            source = cause.source();
-        }
-        text
+        chain(self)
     }
+}
+
+/// An error with the whole chain of its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }
 
 impl fmt::Display for StoreError {

@@ -1,10 +1,14 @@
 //! Instants and where they come from.
 
+mod system;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+
+pub use system::SystemClock;
 
 /// An instant in UTC with the precision of the databases: microseconds.
 ///
@@ -105,40 +109,20 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Time since some fixed moment. It never steps back and is used for ages only.
     fn monotonic(&self) -> Duration;
-}
 
-/// The clocks of the operating system.
-#[derive(Debug, Clone, Copy)]
-pub struct SystemClock {
-    started: std::time::Instant,
-}
-
-impl SystemClock {
-    /// The clocks of the operating system; [`monotonic`](Clock::monotonic) starts at zero here.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the ambient monotonic clock")]
-    pub fn new() -> Self {
-        Self { started: std::time::Instant::now() }
+    /// Both at once, each possibly a few milliseconds late, for whoever asks very often and can live with that.
+    fn glance(&self) -> Glance {
+        Glance { now: self.now(), monotonic: self.monotonic() }
     }
 }
 
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the ambient wall clock")]
-    fn now(&self) -> Timestamp {
-        match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
-            Ok(since) => Timestamp::from_micros(micros(since)),
-            Err(before) => Timestamp::from_micros(-micros(before.duration())),
-        }
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.started.elapsed()
-    }
+/// What both clocks showed a moment ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance {
+    /// What the wall clock showed.
+    pub now: Timestamp,
+    /// What the monotonic clock showed.
+    pub monotonic: Duration,
 }
 
 #[cfg(test)]

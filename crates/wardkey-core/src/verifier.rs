@@ -2,8 +2,11 @@
 
 mod cache;
 mod ends;
+mod entry;
 mod feed;
 mod fill;
+mod generations;
+mod limits;
 mod usage;
 
 use std::net::IpAddr;
@@ -13,29 +16,38 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
 
-use cache::{Cache, Entry, Known};
+pub use entry::SharedRights;
+
+use cache::Cache;
 use ends::SeenEnds;
+use entry::CachedKey;
 use feed::Reports;
 use fill::Flights;
-use usage::UsageBook;
+use limits::CELLS_PER_CACHED_KEY;
 
 use crate::decide::{KeySummary, decide};
 use crate::denial::{Denial, Unavailable, VerifyError};
 use crate::ids::{CustomerId, InstanceId, Reference};
+use crate::interner::SharedParts;
 use crate::permission::PermissionGroup;
 use crate::random::{OsRandom, Random};
+use crate::rate_limit::{Cells, SharedLimits};
 use crate::requirement::Requirement;
-use crate::rights::KeyRights;
 use crate::scope::EnvironmentName;
 use crate::secret::Presented;
 use crate::store::{Deployment, KeyStore, StoreError};
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, Glance, SystemClock};
+
+/// How late a glance at the clock may be, with much to spare. A key that ends sooner than that is judged by the exact
+/// time, so that it ends on time.
+const GLANCE_MAY_LAG: Duration = Duration::from_secs(1);
 
 /// Verifies keys of one environment, from memory.
 ///
 /// A record is read from the store when its key is first seen and then kept; [`follow`](Self::follow) hears of
 /// changes and drops what they touch. A verification that is answered from memory waits for nothing, locks nothing
-/// and writes nothing but a counter.
+/// and writes nothing but a counter. Only where a key has rate limits, requests with the same key take turns for the
+/// few instructions that charge them; with shared limits they ask the limiter once.
 ///
 /// Clones share everything.
 #[derive(Clone)]
@@ -47,6 +59,7 @@ pub struct Verifier {
 #[derive(Debug, Clone)]
 pub struct VerifierConfig {
     /// How many keys are remembered at most, and likewise how many unknown digests and customers; 100 000 by default.
+    /// What keys with rate limits have spent is remembered longer, for eight times as many.
     /// A key takes some hundred bytes, and as much again for every few workspaces of its organization.
     pub capacity: usize,
     /// For how long a digest that belongs to no key is remembered as such, unless the key appears; 30 s by default.
@@ -63,6 +76,8 @@ pub struct VerifierConfig {
     /// How many keys and customers may be looked up in the store at the same time; 4 by default. Keep it below the
     /// store's number of connections, so that no flood of unknown keys can cut the verifier off from the changes.
     pub max_lookups: usize,
+    /// Where rate limits are charged together with other nodes; by default each node counts by itself.
+    pub shared_limits: Option<SharedLimits>,
 }
 
 impl Default for VerifierConfig {
@@ -75,6 +90,7 @@ impl Default for VerifierConfig {
             report_interval: Duration::from_secs(5),
             lookup_timeout: Duration::from_secs(2),
             max_lookups: 4,
+            shared_limits: None,
         }
     }
 }
@@ -85,7 +101,7 @@ pub struct Verification {
     /// The ids of the key.
     pub key: KeySummary,
     /// What it may do, shared by all verifications of the key.
-    pub rights: Arc<KeyRights>,
+    pub rights: SharedRights,
 }
 
 /// Why a verifier cannot serve yet, or no more.
@@ -122,9 +138,10 @@ struct Inner {
     clock: Arc<dyn Clock>,
     instance: InstanceId,
     cache: Cache,
+    parts: SharedParts,
     flights: Flights,
-    usage: UsageBook,
     seen_ends: SeenEnds,
+    cells: Cells,
     lookups: Semaphore,
     loading_deployment: tokio::sync::Mutex<()>,
     reporting: tokio::sync::Mutex<Reports>,
@@ -154,9 +171,10 @@ impl Verifier {
             environment,
             cache: Cache::new(config.capacity),
             instance: InstanceId::mint(clock.now(), random),
+            cells: Cells::new(config.capacity.saturating_mul(CELLS_PER_CACHED_KEY), Arc::clone(&clock)),
             clock,
+            parts: SharedParts::default(),
             flights: Flights::default(),
-            usage: UsageBook::default(),
             seen_ends: SeenEnds::default(),
             lookups: Semaphore::new(config.max_lookups.max(1)),
             loading_deployment: tokio::sync::Mutex::new(()),
@@ -188,18 +206,23 @@ impl Verifier {
         let presented = Presented::parse(secret).ok_or(Denial::InvalidKey)?;
         let digest = presented.digest();
         let inner = &self.inner;
-        let age = inner.age_when_fresh().await?;
-        let known = inner.cache.with(&digest, |entry| inner.decide(entry, address, requirement, age));
-        let verification = match known {
+        let glance = inner.glance_when_fresh().await?;
+        let cached = inner.cache.with(&digest, |key| {
+            key.touch();
+            inner.decide(key, address, requirement, glance)
+        });
+        let verification = match cached {
             Some(decided) => decided?,
+            None if inner.cache.is_unknown(&digest, glance.monotonic) => {
+                return Err(Denial::InvalidKey.into());
+            }
             None => {
-                let entry = inner.look_up(digest, presented.prefix()).await?;
-                inner.decide(&entry, address, requirement, age)?
+                let key = inner.look_up(digest, presented.prefix()).await?;
+                inner.decide(&key, address, requirement, inner.look_at_clocks())?
             }
         };
-        if let Some(customer) = &requirement.customer {
-            self.find_customer(&verification, customer).await?;
-            inner.usage.cell(verification.key).count(inner.clock.now());
+        if inner.is_to_be_settled(&verification.rights.0, requirement) {
+            self.settle(&verification, requirement).await?;
         }
         Ok(verification)
     }
@@ -298,50 +321,52 @@ impl Verifier {
 }
 
 impl Inner {
-    /// Decides on a cached or freshly read record, and counts what is granted.
+    /// Decides on a cached or freshly read record, at an instant that a glance at the clock gave, and charges and counts
+    /// what is granted, unless it has yet to be [settled](Self::is_to_be_settled).
     fn decide(
         &self,
-        entry: &Entry,
+        cached: &Arc<CachedKey>,
         address: Option<IpAddr>,
         requirement: &Requirement,
-        age: Duration,
+        glance: Glance,
     ) -> Result<Verification, VerifyError> {
-        let (key, usage) = match &entry.known {
-            Known::Key { key, usage } => (key, usage),
-            Known::Elsewhere { environment, .. } => {
-                return Err(Denial::EnvironmentMismatch { environment: environment.clone() }.into());
-            }
-        };
-        let now = entry.now(self.clock.now());
+        let key = &cached.key;
+        let end = key.first_end();
+        let near_its_end = end.is_some_and(|end| glance.now.saturating_add(GLANCE_MAY_LAG) >= end);
+        let now = cached.now(if near_its_end { self.clock.now() } else { glance.now });
         decide(key, &self.environment, address, requirement, now).inspect_err(|denial| {
-            if let (Denial::KeyExpired | Denial::SecretEnded, Some(end)) = (denial, key.first_end())
-                && entry.note_end(end)
+            if let (Denial::KeyExpired | Denial::SecretEnded, Some(end)) = (denial, end)
+                && cached.note_end(end)
             {
                 self.seen_ends.note(key.summary().secret, end);
             }
         })?;
-        entry.touch(age);
-        if requirement.customer.is_none() {
-            // Else the customer decides, which may have to be looked up first.
-            usage.count(now);
+        if !self.is_to_be_settled(cached, requirement) {
+            cached.limits().map_or(Ok(()), |limits| limits.charge(glance.monotonic))?;
+            cached.count(now);
         }
-        Ok(Verification { key: key.summary(), rights: Arc::clone(key.rights()) })
+        Ok(Verification { key: key.summary(), rights: SharedRights(Arc::clone(cached)) })
     }
 
-    /// The age of this process's clock, once it is certain that what is known is fresh enough to decide by. The very
-    /// first caller reads where the feed stands, before anything is read that must be coherent with it.
-    async fn age_when_fresh(self: &Arc<Self>) -> Result<Duration, VerifyError> {
+    /// Both clocks as they are now.
+    fn look_at_clocks(&self) -> Glance {
+        Glance { now: self.clock.now(), monotonic: self.clock.monotonic() }
+    }
+
+    /// A glance at the clocks, once it is certain that what is known is fresh enough to decide by. The very first
+    /// caller reads where the feed stands, before anything is read that must be coherent with it.
+    async fn glance_when_fresh(&self) -> Result<Glance, VerifyError> {
         let mut fresh_at = self.fresh_at();
         if fresh_at.is_none() {
             self.start_feed().await?;
             fresh_at = self.fresh_at();
         }
-        let age = self.clock.monotonic();
-        let staleness = fresh_at.map_or(Duration::MAX, |fresh_at| age.saturating_sub(fresh_at));
-        if staleness > self.config.max_stale {
-            return Err(VerifyError::Unavailable(Unavailable::Stale { age: staleness }));
+        let glance = self.clock.glance();
+        let age = fresh_at.map_or(Duration::MAX, |fresh_at| glance.monotonic.saturating_sub(fresh_at));
+        if age > self.config.max_stale {
+            return Err(VerifyError::Unavailable(Unavailable::Stale { age }));
         }
-        Ok(age)
+        Ok(glance)
     }
 
     /// The age at which the last successful poll for changes began.

@@ -1,8 +1,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use poem::http::HeaderMap;
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result};
+use poem::http::{HeaderMap, HeaderName, HeaderValue};
+use poem::{Endpoint, Error, IntoResponse, Middleware, Request, Response, Result};
 use wardkey_core::{Carriers, Guard, RequestView, TrustedProxies, Verifier};
 
 use crate::Refusal;
@@ -11,6 +11,9 @@ use crate::Refusal;
 ///
 /// What was verified is there for [`ApiKey`](crate::ApiKey), for [`require`](crate::require) and for
 /// [`admission`](crate::admission). A whole [`Guard`] becomes a layer by `KeyLayer::from(guard)`.
+///
+/// A request is charged to the rate limits of its key here, once; whatever answers it says so in `RateLimit` and
+/// `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
 #[derive(Debug, Clone)]
 pub struct KeyLayer {
     guard: Arc<Guard>,
@@ -86,12 +89,33 @@ impl<E: Endpoint> Endpoint for KeyEndpoint<E> {
         let view = View { headers: request.headers(), peer };
         match Arc::clone(&self.guard).admit(&view).await {
             Ok(admission) => {
+                let limits = admission.rate_limit_fields();
                 request.set_data(admission);
-                self.inner.call(request).await.map(IntoResponse::into_response)
+                let answered = self.inner.call(request).await.map(IntoResponse::into_response);
+                if limits.is_empty() { answered } else { add_fields(answered, limits) }
             }
             // A response and no error: what renders errors outside leaves it alone.
             Err(problem) => Ok(Refusal::from(problem).into_response()),
         }
+    }
+}
+
+/// Adds to what the routes have set themselves, as lists allow. An error that is to be rendered further out stays one,
+/// and does not tell the limits.
+fn add_fields(answered: Result<Response>, fields: Vec<(&'static str, String)>) -> Result<Response> {
+    let add = |mut response: Response| {
+        for (name, value) in fields {
+            // Names of limits are slugs, so this is always a value.
+            if let Ok(value) = HeaderValue::try_from(value) {
+                response.headers_mut().append(HeaderName::from_static(name), value);
+            }
+        }
+        response
+    };
+    match answered {
+        Ok(response) => Ok(add(response)),
+        Err(error) if error.is_from_response() => Err(Error::from_response(add(error.into_response()))),
+        Err(error) => Err(error),
     }
 }
 

@@ -19,6 +19,7 @@ pub use wardkey_core::testing;
 pub use wardkey_core::{
     Admission, All, Carrier, Carriers, Code, CustomerId, EnvironmentName, Guard, Id, InvalidId, IpNetwork,
     KeyId, KeySummary, MissingPermissions, OneOf, OrganizationId, Permission, PermissionGroup, Principal,
-    PrincipalId, Reference, RenderedProblem, Requires, SecretId, ServiceAccountId, TrustedProxies, UserId,
-    Verification, Verifier, VerifierConfig, WorkspaceId, permissions,
+    PrincipalId, RateLimit, RateLimitStanding, Reference, RenderedProblem, Requires, SecretId,
+    ServiceAccountId, SharedLimiter, SharedLimits, TrustedProxies, UserId, Verification, Verifier,
+    VerifierConfig, WhenAway, WorkspaceId, permissions,
 };

@@ -143,7 +143,7 @@ impl ApiResponse for Refusal {
 /// The codes with which [`KeyLayer`](crate::KeyLayer) and [`ApiKey`] answer, by status, in words.
 static REFUSALS: LazyLock<BTreeMap<u16, String>> = LazyLock::new(|| {
     let mut by_status = BTreeMap::<u16, String>::new();
-    for code in Code::all().filter(|code| !matches!(code, Code::PolicyDenied | Code::RateLimited)) {
+    for code in Code::all().filter(|code| *code != Code::PolicyDenied) {
         let codes = by_status.entry(code.status()).or_default();
         let separator = if codes.is_empty() { "" } else { ", " };
         codes.push_str(&format!("{separator}`{}`", code.as_str()));

@@ -6,10 +6,12 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use poem::http::Uri;
-use wardkey_core::{EnvironmentName, IpNetwork, TrustedProxies};
+use wardkey_core::{EnvironmentName, IpNetwork, SharedLimits, TrustedProxies, WhenAway};
+use wardkey_redis::RedisLimiter;
 
 pub use self::layer::Layer;
 use self::layer::{Layers, Place};
@@ -43,6 +45,8 @@ pub struct Config {
     pub environment: EnvironmentName,
     /// How old the knowledge of changes may be before keys are no longer verified.
     pub max_stale: Duration,
+    /// Where nodes share rate limits, and what to do without; `None` if each counts by itself.
+    pub shared_limits: Option<SharedLimits>,
     /// What to log: a level, or directives.
     pub log_filter: String,
     /// For whom to log.
@@ -238,6 +242,7 @@ impl Config {
                 })?
                 .unwrap_or_else(|| "production".parse().expect("production is a name")),
             max_stale: Duration::from_secs(max_stale.unwrap_or(60)),
+            shared_limits: shared_limits(layers)?,
             log_filter: layers
                 .parse(
                     "log_level",
@@ -337,6 +342,30 @@ fn proxies(layers: &Layers) -> Result<Option<TrustedProxies>, ConfigError> {
         .map(parse)
         .collect::<Result<Vec<_>, _>>()
         .map(|networks| Some(TrustedProxies::new(networks)))
+}
+
+/// The shared rate limits, of which both settings are given or none.
+fn shared_limits(layers: &Layers) -> Result<Option<SharedLimits>, ConfigError> {
+    const URL: &str = "redis_url";
+    const CHOICE: &str = "rate_limits_when_redis_is_away";
+    let choices = [("local", WhenAway::Local), ("unavailable", WhenAway::Unavailable)];
+    let limiter = layers.parse(URL, "a URL such as redis://host:6379/0, or rediss:// with TLS", |url| {
+        RedisLimiter::new(url).ok()
+    })?;
+    let contradicts = |setting: &str, expected: &str| {
+        let place = layers.text(setting).map_or_else(String::new, |(_, place)| place.name(setting));
+        Err(ConfigError::Invalid { place, expected: expected.to_owned() })
+    };
+    match (limiter, layers.word(CHOICE, &choices)?) {
+        (None, None) => Ok(None),
+        (Some(limiter), Some(when_away)) => Ok(Some(SharedLimits::new(Arc::new(limiter), when_away))),
+        (Some(_), None) => contradicts(
+            URL,
+            "also takes rate_limits_when_redis_is_away: local, by which each node then goes by what it knows itself, or \
+             unavailable, by which keys with rate limits are then answered 503",
+        ),
+        (None, Some(_)) => contradicts(CHOICE, "means nothing without redis_url"),
+    }
 }
 
 #[cfg(test)]

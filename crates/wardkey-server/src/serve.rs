@@ -132,7 +132,11 @@ async fn open(config: &Config, clock: &Arc<dyn Clock>, random: &Arc<dyn Random>)
     }
     let listen_url = config.database_listen_url.as_ref().map(|url| url.expose().to_owned());
     let database = OpenConfig { listen_url, ..OpenConfig::default() };
-    let verifier = VerifierConfig { max_stale: config.max_stale, ..VerifierConfig::default() };
+    let verifier = VerifierConfig {
+        max_stale: config.max_stale,
+        shared_limits: config.shared_limits.clone(),
+        ..VerifierConfig::default()
+    };
     Ok(Wardkey::open_with(url.expose(), database, verifier, Arc::clone(clock), Arc::clone(random)).await?)
 }
 

@@ -10,7 +10,7 @@ mod state;
 
 use wardkey_core::{
     Access, CustomerId, Digest, EnvironmentName, Hint, IpNetwork, KeyId, KeyState, KeyStatus, Level,
-    OrganizationId, PermissionName, PrincipalId, SecretId, Timestamp, UserId, WorkspaceId,
+    OrganizationId, PermissionName, PrincipalId, RateLimits, SecretId, Timestamp, UserId, WorkspaceId,
 };
 
 pub(crate) use issue::insert_key;
@@ -45,6 +45,8 @@ pub struct Key {
     pub customers: Access<CustomerId>,
     /// From where it may be used; empty is from everywhere.
     pub ip_allowlist: Vec<IpNetwork>,
+    /// How many requests it may make, and how fast.
+    pub rate_limits: RateLimits,
     /// From when on it is refused; `None` is never.
     pub expires_at: Option<Timestamp>,
     /// What was last done to it by hand.
@@ -115,6 +117,8 @@ pub struct NewKey {
     pub customers: Access<CustomerId>,
     /// From where it may be used; empty is from everywhere.
     pub ip_allowlist: Vec<IpNetwork>,
+    /// How many requests it may make, and how fast.
+    pub rate_limits: RateLimits,
     /// From when on it is refused; `None` is never.
     pub expires_at: Option<Timestamp>,
     /// Its first secret.
@@ -151,6 +155,8 @@ pub struct KeyEdit {
     pub customers: Access<CustomerId>,
     /// From where it may be used; empty is from everywhere.
     pub ip_allowlist: Vec<IpNetwork>,
+    /// How many requests it may make, and how fast.
+    pub rate_limits: RateLimits,
     /// From when on it is refused; `None` is never.
     pub expires_at: Option<Timestamp>,
 }

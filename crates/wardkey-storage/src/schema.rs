@@ -230,6 +230,7 @@ tables! {
         updated_at -> UtcTime,
         deleted_at -> Nullable<UtcTime>,
         created_by_user -> Nullable<SixteenBytes>,
+        rate_limits -> Nullable<Document>,
     }
 
     secrets (key_id, id) {

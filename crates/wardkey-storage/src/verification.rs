@@ -18,7 +18,7 @@ use crate::columns::{Json, Stored};
 use crate::connection::{Conn, on};
 use crate::error::Corrupt;
 use crate::grants::load_held_roles;
-use crate::keys::{RecordRow, read_access, read_list, read_principal};
+use crate::keys::{RecordRow, read_access, read_limits, read_list, read_principal};
 use crate::schema::{
     change_counter, keys, members, organizations, secrets, service_accounts, session_policies, users,
     workspaces,
@@ -131,6 +131,7 @@ async fn find_key(
         workspaces,
         customers,
         ip_allowlist,
+        rate_limits,
         expires_at,
         state,
     } = key;
@@ -174,6 +175,7 @@ async fn find_key(
         workspaces: read_access(workspaces, "keys.workspaces")?,
         customers: read_access(customers, "keys.customers")?,
         networks: allowlists.into_iter().filter(|allowlist| !allowlist.is_empty()).collect(),
+        rate_limits: read_limits(rate_limits)?,
     };
     Ok(At { position, value: Some(FoundKey::Record(Box::new(record))) })
 }

@@ -59,6 +59,14 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// The same answer with more fields.
+    pub(crate) fn with_fields<const N: usize>(mut self, fields: [(&str, &str); N]) -> Self {
+        self.fields.extend(fields.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        self
+    }
+}
+
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.status)?;

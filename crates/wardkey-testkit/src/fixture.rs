@@ -4,8 +4,8 @@ use std::time::Duration;
 use wardkey_core::testing::{SeededRandom, TestKeys};
 use wardkey_core::{
     Access, CustomerId, Id as _, IpNetwork, KeyRecord, KeyState, Level, OrganizationId, PrincipalKind,
-    Reference, Role, RoleGrant, Secret, SecretStart, Standing, UserId, Verifier, WorkspaceId,
-    WorkspaceRecord,
+    RateLimit, RateLimits, Reference, Role, RoleGrant, Secret, SecretStart, Standing, UserId, Verifier,
+    WorkspaceId, WorkspaceRecord,
 };
 
 use crate::{CATALOGUE, describe_key};
@@ -36,6 +36,8 @@ pub struct Fixture {
     pub(crate) from_loopback: Secret,
     /// Works from 203.0.113.7 only.
     pub(crate) from_afar: Secret,
+    /// Holds nothing, and may ask three times a minute and four times an hour.
+    pub(crate) limited: Secret,
     pub(crate) revoked: Secret,
     pub(crate) expired: Secret,
     pub(crate) disabled: Secret,
@@ -130,6 +132,13 @@ impl Fixture {
             of_customer: issue("of_customer", &[], &|record| record.customers = Access::specific([customer])),
             from_loopback: issue("from_loopback", &[], &|record| record.networks = only_from("127.0.0.0/8")),
             from_afar: issue("from_afar", &[], &|record| record.networks = only_from("203.0.113.7")),
+            limited: issue("limited", &[], &|record| {
+                let limits = [("minutely", 3, 60), ("hourly", 4, 3_600)];
+                let limits = limits.map(|(name, limit, window)| {
+                    RateLimit::new(name, limit, window).expect("a literal limit")
+                });
+                record.rate_limits = RateLimits::new(limits.into()).expect("two limits");
+            }),
             revoked: issue("revoked", &[], &|record| record.state = KeyState::Revoked),
             expired: issue("expired", &[], &|record| record.expires_at = Some(now)),
             disabled: issue("disabled", &[], &|record| record.state = KeyState::Disabled),

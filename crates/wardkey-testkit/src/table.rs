@@ -1,6 +1,7 @@
 //! The table itself.
 
 mod context;
+mod limits;
 mod presented;
 mod rights;
 
@@ -36,6 +37,7 @@ pub(crate) fn usual(fixture: &Fixture) -> Vec<Case> {
         context::optional_routes,
         rights::permissions,
         rights::places,
+        limits::limits,
     ];
     sections.iter().flat_map(|section| section(fixture)).collect()
 }
@@ -111,7 +113,7 @@ mod tests {
         let sections = [usual, decided_without_storage, outage];
         let cases: Vec<_> = sections.iter().flat_map(|section| section(&fixture)).collect();
         for code in Code::all() {
-            let enforced = !matches!(code, Code::RateLimited | Code::PolicyDenied);
+            let enforced = code != Code::PolicyDenied;
             let word = format!("\"code\":\"{}\"", code.as_str());
             let listed = cases.iter().any(|case| case.expected.to_string().contains(&word));
             assert_eq!(listed, enforced, "{}", code.as_str());

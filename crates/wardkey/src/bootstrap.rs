@@ -6,7 +6,7 @@ use serde_json::Map;
 use wardkey_core::permission::{ADMIN_PERMISSIONS, KEY_PERMISSIONS, OPERATOR_PERMISSIONS};
 use wardkey_core::{
     Access, Catalogue, Deployment, Environment, EnvironmentName, Level, OrganizationId, PermissionClass,
-    PermissionGroup, PermissionName, PrincipalId, Reference, ServiceAccountId, WorkspaceId,
+    PermissionGroup, PermissionName, PrincipalId, RateLimits, Reference, ServiceAccountId, WorkspaceId,
 };
 use wardkey_storage::{
     Bootstrap, Conflict, KeyEdit, NewOrganization, NewServiceAccount, NewWorkspace, StorageError,
@@ -104,6 +104,7 @@ impl Wardkey {
             workspaces: Access::All,
             customers: Access::All,
             ip_allowlist: Vec::new(),
+            rate_limits: RateLimits::NONE,
             expires_at: Some(now.saturating_add(OPERATOR_KEY_LIFE)),
         };
         let principal = PrincipalId::ServiceAccount(operator.id);

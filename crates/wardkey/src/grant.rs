@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use wardkey_core::{
     BuiltInRole, CatalogueIndex, FieldError, Id as _, IpNetwork, KeyId, KeyRecord, KeyState,
-    OrganizationRecord, PermissionName, PrincipalKind, PrincipalRecord, Rights, Role, RoleGrant, SecretId,
-    Timestamp,
+    OrganizationRecord, PermissionName, PrincipalKind, PrincipalRecord, RateLimits, Rights, Role, RoleGrant,
+    SecretId, Timestamp,
 };
 use wardkey_storage::KeyEdit;
 
@@ -58,6 +58,7 @@ impl Reach {
             workspaces: edit.workspaces.clone(),
             customers: edit.customers.clone(),
             networks: Vec::new(),
+            rate_limits: RateLimits::NONE,
         };
         let rights = Rights::of_key(&record, catalogue);
         if let PrincipalKind::User { grants, .. } = &mut record.principal.kind {

@@ -5,7 +5,7 @@ mod issue;
 
 use std::time::Duration;
 
-pub use input::{IssueKey, IssuedKey, KeyPatch, PrincipalRef};
+pub use input::{IssueKey, IssuedKey, KeyPatch, PrincipalRef, RateLimitInput};
 use issue::World;
 pub(crate) use issue::{generate_secret, new_key, secret_start};
 use wardkey_core::permission::{AdminKeys, KeysWrite};
@@ -85,6 +85,11 @@ impl Tenant {
             if reach(&before).as_bounds().check(&wanted).is_err() {
                 self.check_grant(&world, &wanted, &principal, &current.environment).await?;
             }
+        }
+        // Who may make keys may restrict them; to lift a limit is for those who administer keys.
+        if !self.administers_keys() && !edit.rate_limits.keep_to(&before.rate_limits) {
+            let detail = "loosens a limit, which takes admin:keys";
+            return Err(Error::ExceedsOwnRights(vec![exceeds("/rate_limits", detail.to_owned())]));
         }
         // What was checked is the version that was read; it must be the one that is written.
         if current.version != version {

@@ -84,7 +84,7 @@ pub use self::deployment::DeploymentHandle;
 pub use self::error::Error;
 pub use self::expiry::{Expiry, ExpiryPreset};
 pub use self::grants::GrantChoice;
-pub use self::keys::{IssueKey, IssuedKey, KeyPatch, LONGEST_OVERLAP, PrincipalRef};
+pub use self::keys::{IssueKey, IssuedKey, KeyPatch, LONGEST_OVERLAP, PrincipalRef, RateLimitInput};
 pub use self::links::{IssuedLink, LINK_LIFE, LinkToken};
 pub use self::members::{AddMember, AddedMember, MemberPatch};
 pub use self::organizations::{MAX_KEY_LIMIT, OrganizationPatch};

@@ -5,10 +5,12 @@ use std::hash::Hash;
 
 use serde_json::Value;
 use wardkey_core::{
-    CatalogueIndex, FieldError, Id, IpNetwork, MAX_EXTERNAL_ID, OrganizationKind, PermissionName, Reference,
+    CatalogueIndex, FieldError, Id, InvalidRateLimit, InvalidRateLimits, IpNetwork, MAX_EXTERNAL_ID,
+    OrganizationKind, PermissionName, RateLimit, RateLimits, Reference,
 };
 
 use crate::error::Error;
+use crate::keys::RateLimitInput;
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 100;
@@ -141,6 +143,39 @@ impl Findings {
 
     pub(crate) fn networks(&mut self, networks: &[IpNetwork]) {
         self.list("/ip_allowlist", networks);
+    }
+
+    /// The limits, if each of them is one, and all together are a list of them.
+    pub(crate) fn rate_limits(&mut self, wanted: Vec<RateLimitInput>) -> RateLimits {
+        let mut limits = Vec::new();
+        for (at, RateLimitInput { name, limit, window_seconds }) in wanted.iter().enumerate() {
+            match RateLimit::new(name, *limit, *window_seconds) {
+                Ok(limit) => limits.push(limit),
+                Err(error) => {
+                    let (member, code) = match error {
+                        InvalidRateLimit::Name => ("name", "malformed"),
+                        InvalidRateLimit::Limit => ("limit", "out_of_range"),
+                        InvalidRateLimit::Window => ("window_seconds", "out_of_range"),
+                    };
+                    self.add(format!("/rate_limits/{at}/{member}"), code, error.to_string());
+                }
+            }
+        }
+        if limits.len() < wanted.len() {
+            return RateLimits::NONE;
+        }
+        RateLimits::new(limits).unwrap_or_else(|error| {
+            match error {
+                InvalidRateLimits::TooMany => {
+                    let detail = format!("must hold at most {} entries", RateLimits::MAX);
+                    self.add("/rate_limits", "too_many", detail);
+                }
+                InvalidRateLimits::RepeatedName { index } => {
+                    self.add(format!("/rate_limits/{index}/name"), "duplicate", "stands here twice");
+                }
+            }
+            RateLimits::NONE
+        })
     }
 
     /// Not too many, and each once.

@@ -1,5 +1,6 @@
 ALTER TABLE idempotency RENAME COLUMN object_id TO key_id;
 
+ALTER TABLE keys DROP COLUMN rate_limits;
 ALTER TABLE keys DROP COLUMN created_by_user;
 
 DROP INDEX audit_events_target;

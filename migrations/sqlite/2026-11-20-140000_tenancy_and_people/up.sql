@@ -171,6 +171,8 @@ ALTER TABLE audit_events ADD COLUMN actor_session BLOB;
 CREATE INDEX audit_events_target ON audit_events (organization_id, target, id);
 
 ALTER TABLE keys ADD COLUMN created_by_user BLOB;
+-- Absent: as many requests as one likes.
+ALTER TABLE keys ADD COLUMN rate_limits TEXT;
 
 -- Not only keys are created.
 ALTER TABLE idempotency RENAME COLUMN key_id TO object_id;

@@ -50,7 +50,7 @@ struct Names {
 static NAMES: LazyLock<RwLock<Names>> = LazyLock::new(RwLock::default);
 
 /// A set of permissions.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct PermissionSet {
     /// Without zeroes at the end, so that equal sets have equal words.
     words: Vec<u64>,

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::{FixedClock, MemoryStore, SeededRandom};
 use crate::ids::{Id, KeyId, OrganizationId, SecretId, ServiceAccountId, WorkspaceId};
 use crate::permission::{Catalogue, Level, PermissionGroup};
+use crate::rate_limit::RateLimits;
 use crate::record::{
     KeyRecord, KeyState, OrganizationKind, OrganizationRecord, PrincipalKind, PrincipalRecord, Standing,
     WorkspaceRecord,
@@ -121,6 +122,7 @@ impl TestKeys {
             workspaces: Access::All,
             customers: Access::All,
             networks: Vec::new(),
+            rate_limits: RateLimits::NONE,
         }
     }
 

@@ -1,93 +1,29 @@
 //! Records by digest, bounded, and coherent with the feed of changes.
 
 use std::collections::{HashSet, VecDeque};
-use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::usage::UsageCell;
-use crate::decide::CompiledKey;
+use super::entry::{ByDigest, CachedKey, DigestHasher};
+use super::generations::Generations;
+use super::usage::RetiredKeys;
 use crate::ids::{CustomerId, KeyId, OrganizationId, Reference};
 use crate::permission::CatalogueIndex;
 use crate::scope::EnvironmentName;
 use crate::secret::Digest;
-use crate::store::{Change, Deployment, Position, Subject};
-use crate::time::Timestamp;
+use crate::store::{Change, Deployment, Position, Subject, Usage};
 
 /// How many changes are remembered to judge fills that were under way when they came.
 const REMEMBERED_CHANGES: usize = 8192;
 
-/// What is known of a digest.
-#[derive(Debug)]
-pub(super) enum Known {
-    /// A key of this verifier's environment, and its counter.
-    Key { key: CompiledKey, usage: Arc<UsageCell> },
-    /// A key of another environment.
-    Elsewhere { environment: EnvironmentName, key: KeyId },
-}
+/// How many keys that are in use are passed over, at most, to find one that makes room for another.
+const PASSED_OVER: usize = 64;
 
-/// A cached record with the second in which it was last used.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) digest: Digest,
-    pub(super) known: Known,
-    last_hit_second: AtomicU32,
-    /// For this entry it is never again earlier than this, in microseconds: an end that was seen has come.
-    not_before: AtomicI64,
-}
-
-impl Entry {
-    /// What was read; `seen_end` is the latest end that this process has seen come for the secret.
-    pub(super) fn new(digest: Digest, known: Known, seen_end: Option<Timestamp>) -> Self {
-        let not_before = AtomicI64::new(seen_end.map_or(i64::MIN, Timestamp::as_micros));
-        Self { digest, known, last_hit_second: AtomicU32::new(0), not_before }
-    }
-
-    /// Notes the use, writing at most once a second.
-    pub(super) fn touch(&self, age: Duration) {
-        let second = u32::try_from(age.as_secs()).unwrap_or(u32::MAX);
-        if self.last_hit_second.load(Ordering::Relaxed) != second {
-            self.last_hit_second.store(second, Ordering::Relaxed);
-        }
-    }
-
-    /// The instant by which to decide: a clock that steps back does not revive what was seen to end.
-    pub(super) fn now(&self, clock: Timestamp) -> Timestamp {
-        clock.max(Timestamp::from_micros(self.not_before.load(Ordering::Relaxed)))
-    }
-
-    /// Remembers that this end has come; whether that is news.
-    pub(super) fn note_end(&self, end: Timestamp) -> bool {
-        self.not_before.fetch_max(end.as_micros(), Ordering::Relaxed) < end.as_micros()
-    }
-
-    fn depends_on(&self, subject: &Subject) -> bool {
-        match (subject, &self.known) {
-            (Subject::Digest(digest), _) => *digest == self.digest,
-            (Subject::Key(id), Known::Key { key, .. }) => *id == key.summary().key,
-            (Subject::Key(id), Known::Elsewhere { key, .. }) => id == key,
-            (Subject::Principal(id), Known::Key { key, .. }) => *id == key.summary().principal,
-            (Subject::Organization(id), Known::Key { key, .. }) => *id == key.summary().organization,
-            (Subject::Principal(_) | Subject::Organization(_), Known::Elsewhere { .. }) => false,
-            (Subject::Catalogue | Subject::Deployment, _) => true,
-        }
-    }
-
-    fn depends_on_any(&self, subjects: &HashSet<Subject>) -> bool {
-        if subjects.contains(&Subject::Digest(self.digest)) {
-            return true;
-        }
-        match &self.known {
-            Known::Elsewhere { key, .. } => subjects.contains(&Subject::Key(*key)),
-            Known::Key { key, .. } => {
-                let ids = key.summary();
-                subjects.contains(&Subject::Key(ids.key))
-                    || subjects.contains(&Subject::Organization(ids.organization))
-                    || subjects.contains(&Subject::Principal(ids.principal))
-            }
-        }
-    }
+/// A key of another environment, of which no more is known.
+#[derive(Debug, Clone)]
+pub(super) struct KeyElsewhere {
+    pub(super) environment: EnvironmentName,
+    pub(super) key: KeyId,
 }
 
 /// What all keys have in common, prepared.
@@ -110,15 +46,17 @@ pub(super) type CustomerKey = (OrganizationId, Reference<CustomerId>);
 
 /// Everything remembered.
 pub(super) struct Cache {
-    keys: papaya::HashMap<Digest, Arc<Entry>, DigestHasher>,
-    /// Digests that belong to no key, with the age at which to ask again. Guessers choose these, hence the keyed hash.
-    unknown: papaya::HashMap<Digest, Duration>,
-    customers: papaya::HashMap<CustomerKey, CustomerId>,
+    keys: papaya::HashSet<ByDigest, DigestHasher>,
+    /// Digests that belong to no key, with the age at which to ask again.
+    unknown: Generations<Digest, Duration>,
+    elsewhere: Generations<Digest, KeyElsewhere>,
+    customers: Generations<CustomerKey, CustomerId>,
+    retired: RetiredKeys,
     feed: Mutex<FeedState>,
     capacity: usize,
 }
 
-/// How far the feed has been applied. Its lock orders fills against changes; lookups never take it.
+/// How far the feed has been applied, and what is cached. Its lock orders fills against changes; lookups never take it.
 #[derive(Default)]
 struct FeedState {
     position: Option<Position>,
@@ -126,6 +64,8 @@ struct FeedState {
     /// Changes up to this number are forgotten.
     forgotten: i64,
     deployment: Option<Arc<LoadedDeployment>>,
+    /// Exactly the keys that are cached; the first is the next to be considered when room is needed.
+    queue: VecDeque<Arc<CachedKey>>,
 }
 
 impl FeedState {
@@ -143,27 +83,34 @@ impl FeedState {
 
 impl Cache {
     pub(super) fn new(capacity: usize) -> Self {
+        let capacity = capacity.max(1);
         Self {
-            keys: papaya::HashMap::with_hasher(DigestHasher),
-            unknown: papaya::HashMap::new(),
-            customers: papaya::HashMap::new(),
+            keys: papaya::HashSet::with_hasher(DigestHasher),
+            unknown: Generations::new(capacity),
+            elsewhere: Generations::new(capacity),
+            customers: Generations::new(capacity),
+            retired: RetiredKeys::default(),
             feed: Mutex::default(),
-            capacity: capacity.max(1),
+            capacity,
         }
     }
 
     /// Reads what is cached for the digest, in place: nothing is locked, copied or counted.
-    pub(super) fn with<T>(&self, digest: &Digest, read: impl FnOnce(&Arc<Entry>) -> T) -> Option<T> {
-        self.keys.pin().get(digest).map(read)
+    pub(super) fn with<T>(&self, digest: &Digest, read: impl FnOnce(&Arc<CachedKey>) -> T) -> Option<T> {
+        self.keys.pin().get(digest).map(|key| read(&key.0))
     }
 
     /// Whether the digest was found to belong to no key, recently.
     pub(super) fn is_unknown(&self, digest: &Digest, age: Duration) -> bool {
-        self.unknown.pin().get(digest).is_some_and(|until| age < *until)
+        self.unknown.with(digest, |until| age < *until) == Some(true)
+    }
+
+    pub(super) fn elsewhere(&self, digest: &Digest) -> Option<KeyElsewhere> {
+        self.elsewhere.with(digest, KeyElsewhere::clone)
     }
 
     pub(super) fn customer(&self, customer: &CustomerKey) -> Option<CustomerId> {
-        self.customers.pin().get(customer).copied()
+        self.customers.with(customer, |id| *id)
     }
 
     pub(super) fn deployment(&self) -> Option<Arc<LoadedDeployment>> {
@@ -180,37 +127,66 @@ impl Cache {
         self.lock().position
     }
 
+    /// Takes out everything counted since this was last asked. A secret whose record was read anew in between may
+    /// appear more than once.
+    pub(super) fn take_usage(&self) -> Vec<Usage> {
+        let mut used: Vec<_> = self.keys.pin().iter().filter_map(|key| key.0.take_usage()).collect();
+        self.retired.take_usage(&mut used);
+        used
+    }
+
+    /// Looks after a key that is used and will not be cached.
+    pub(super) fn retire(&self, key: Arc<CachedKey>) {
+        self.retired.add(key);
+    }
+
     /// Remembers a record read at `position`, unless it or the catalogue it was compiled with is outdated already.
     pub(super) fn admit(
         &self,
-        entry: &Arc<Entry>,
+        key: &Arc<CachedKey>,
         position: Position,
         compiled_with: &Arc<LoadedDeployment>,
     ) -> Admission {
-        let feed = self.lock();
+        let mut feed = self.lock();
         let same_catalogue =
             feed.deployment.as_ref().is_some_and(|loaded| Arc::ptr_eq(loaded, compiled_with));
-        if !same_catalogue || !feed.is_current(position, |subject| entry.depends_on(subject)) {
+        if !same_catalogue || !feed.is_current(position, |subject| touches(subject, key)) {
             return Admission::Outdated;
         }
-        if self.keys.len() >= self.capacity {
-            self.evict();
+        if self.with(&key.digest, |_| ()).is_some() {
+            self.drop_keys(&mut feed, |known| known.digest == key.digest);
         }
-        self.keys.pin().insert(entry.digest, Arc::clone(entry));
+        if feed.queue.len() >= self.capacity {
+            self.evict_one(&mut feed);
+        }
+        feed.queue.push_back(Arc::clone(key));
+        self.keys.pin().insert(ByDigest(Arc::clone(key)));
         Admission::Cached
     }
 
     /// Remembers that a digest belongs to no key, until the given age.
     pub(super) fn admit_unknown(&self, digest: Digest, position: Position, until: Duration) -> Admission {
         let feed = self.lock();
-        if !feed.is_current(position, |subject| matches!(subject, Subject::Digest(of) if *of == digest)) {
+        if !feed.is_current(position, |subject| *subject == Subject::Digest(digest)) {
             return Admission::Outdated;
         }
-        // Guessers fill this map: it is emptied rather than grown.
-        if self.unknown.len() >= self.capacity {
-            self.unknown.pin().clear();
+        self.unknown.insert(digest, until);
+        Admission::Cached
+    }
+
+    pub(super) fn admit_elsewhere(
+        &self,
+        digest: Digest,
+        found: KeyElsewhere,
+        position: Position,
+    ) -> Admission {
+        let feed = self.lock();
+        let depends_on =
+            [Subject::Digest(digest), Subject::Key(found.key), Subject::Catalogue, Subject::Deployment];
+        if !feed.is_current(position, |subject| depends_on.contains(subject)) {
+            return Admission::Outdated;
         }
-        self.unknown.pin().insert(digest, until);
+        self.elsewhere.insert(digest, found);
         Admission::Cached
     }
 
@@ -221,15 +197,10 @@ impl Cache {
         position: Position,
     ) -> Admission {
         let feed = self.lock();
-        if !feed
-            .is_current(position, |subject| matches!(subject, Subject::Organization(id) if *id == customer.0))
-        {
+        if !feed.is_current(position, |subject| *subject == Subject::Organization(customer.0)) {
             return Admission::Outdated;
         }
-        if self.customers.len() >= self.capacity {
-            self.customers.pin().clear();
-        }
-        self.customers.pin().insert(customer, found);
+        self.customers.insert(customer, found);
         Admission::Cached
     }
 
@@ -259,57 +230,65 @@ impl Cache {
         feed.position = Some(position);
         if subjects.contains(&Subject::Catalogue) || subjects.contains(&Subject::Deployment) {
             feed.deployment = None;
-            self.drop_everything();
+            self.drop_everything(&mut feed);
         } else if !subjects.is_empty() {
-            self.drop_touched(&subjects);
+            self.drop_touched(&mut feed, &subjects);
         }
     }
 
     /// Everything may have changed: drops all and starts again from `position`.
     pub(super) fn reset(&self, position: Position) {
         let mut feed = self.lock();
+        self.drop_everything(&mut feed);
         *feed = FeedState { position: Some(position), forgotten: position.number, ..FeedState::default() };
-        self.drop_everything();
     }
 
-    fn drop_everything(&self) {
-        self.keys.pin().clear();
-        self.unknown.pin().clear();
-        self.customers.pin().clear();
+    fn drop_everything(&self, feed: &mut FeedState) {
+        self.drop_keys(feed, |_| true);
+        self.unknown.clear();
+        self.elsewhere.clear();
+        self.customers.clear();
     }
 
-    fn drop_touched(&self, subjects: &HashSet<Subject>) {
-        let mut organizations = false;
+    fn drop_touched(&self, feed: &mut FeedState, subjects: &HashSet<Subject>) {
         for subject in subjects {
-            match subject {
-                Subject::Digest(digest) => {
-                    self.unknown.pin().remove(digest);
-                }
-                Subject::Organization(_) => organizations = true,
-                _ => {}
+            if let Subject::Digest(digest) = subject {
+                self.unknown.remove(digest);
+                self.elsewhere.remove(digest);
             }
         }
-        if organizations {
-            let untouched =
-                |customer: &CustomerKey, _: &_| !subjects.contains(&Subject::Organization(customer.0));
-            self.customers.pin().retain(untouched);
+        if subjects.iter().any(|subject| matches!(subject, Subject::Key(_))) {
+            self.elsewhere.retain(|_, found| !subjects.contains(&Subject::Key(found.key)));
         }
-        self.keys.pin().retain(|_, entry| !entry.depends_on_any(subjects));
+        if subjects.iter().any(|subject| matches!(subject, Subject::Organization(_))) {
+            self.customers.retain(|customer, _| !subjects.contains(&Subject::Organization(customer.0)));
+        }
+        self.drop_keys(feed, |key| of_key(key).iter().any(|subject| subjects.contains(subject)));
     }
 
-    /// Makes room for an eighth of the capacity: those go that have not been used for the longest time.
-    fn evict(&self) {
+    fn drop_keys(&self, feed: &mut FeedState, goes: impl Fn(&CachedKey) -> bool) {
         let keys = self.keys.pin();
-        let mut by_use: Vec<_> = keys
-            .iter()
-            .map(|(digest, entry)| (entry.last_hit_second.load(Ordering::Relaxed), *digest))
-            .collect();
-        let victims = (self.capacity / 8).max(1).min(by_use.len());
-        if victims < by_use.len() {
-            by_use.select_nth_unstable(victims);
+        feed.queue.retain(|key| {
+            let goes = goes(key);
+            if goes {
+                keys.remove(&key.digest);
+                self.retire(Arc::clone(key));
+            }
+            !goes
+        });
+    }
+
+    /// Makes room: the first in the queue goes that was not asked for again since it came there.
+    fn evict_one(&self, feed: &mut FeedState) {
+        for _ in 0..PASSED_OVER.min(feed.queue.len()) {
+            if !feed.queue.front().is_some_and(|key| key.take_touched()) {
+                break;
+            }
+            feed.queue.rotate_left(1);
         }
-        for (_, digest) in &by_use[..victims] {
-            keys.remove(digest);
+        if let Some(key) = feed.queue.pop_front() {
+            self.keys.pin().remove(&key.digest);
+            self.retire(key);
         }
     }
 
@@ -318,31 +297,17 @@ impl Cache {
     }
 }
 
-/// A digest is its own hash. Only digests of real keys are stored under it, and nobody chooses those.
-#[derive(Debug, Clone, Copy, Default)]
-struct DigestHasher;
-
-impl BuildHasher for DigestHasher {
-    type Hasher = FirstBytes;
-
-    fn build_hasher(&self) -> FirstBytes {
-        FirstBytes(0)
-    }
+/// What the record of a key depends on, besides what all records depend on.
+fn of_key(cached: &CachedKey) -> [Subject; 4] {
+    let ids = cached.key.summary();
+    [
+        Subject::Digest(cached.digest),
+        Subject::Key(ids.key),
+        Subject::Principal(ids.principal),
+        Subject::Organization(ids.organization),
+    ]
 }
 
-struct FirstBytes(u64);
-
-impl Hasher for FirstBytes {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
-
-    /// An array hashes its length first; the digest's bytes are enough.
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
+fn touches(subject: &Subject, key: &CachedKey) -> bool {
+    matches!(subject, Subject::Catalogue | Subject::Deployment) || of_key(key).contains(subject)
 }

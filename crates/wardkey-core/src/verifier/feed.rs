@@ -74,7 +74,7 @@ impl Verifier {
                     return Ok(());
                 }
                 reports.has_left = serves_for.is_none();
-                let (sequence, usage) = reports.next(|| inner.usage.take());
+                let (sequence, usage) = reports.next(|| inner.cache.take_usage());
                 let at = inner.clock.now();
                 let report = Report {
                     instance: inner.instance,

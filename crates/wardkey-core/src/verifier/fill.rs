@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{OnceCell, SemaphorePermit};
 
 use super::Inner;
-use super::cache::{Admission, Entry, Known, LoadedDeployment};
+use super::cache::{Admission, KeyElsewhere, LoadedDeployment};
+use super::entry::CachedKey;
 use crate::decide::CompiledKey;
 use crate::denial::{Denial, VerifyError};
 use crate::ids::{CustomerId, MAX_EXTERNAL_ID, OrganizationId, Reference};
 use crate::permission::CatalogueIndex;
+use crate::record::KeyRecord;
 use crate::secret::Digest;
 use crate::store::{At, FoundKey, StoreError};
 
@@ -18,8 +20,28 @@ use crate::store::{At, FoundKey, StoreError};
 const READINGS: usize = 3;
 
 /// What all who ask for one digest at the same time receive.
-type Answer = Result<Option<Arc<Entry>>, Arc<StoreError>>;
+type Answer = Result<Sight, Arc<StoreError>>;
 type Flight = OnceCell<Answer>;
+
+/// What was found for a digest.
+#[derive(Debug, Clone)]
+enum Sight {
+    Key(Arc<CachedKey>),
+    Elsewhere(KeyElsewhere),
+    Unknown,
+}
+
+impl Sight {
+    fn into_key(self) -> Result<Arc<CachedKey>, Denial> {
+        match self {
+            Self::Key(key) => Ok(key),
+            Self::Elsewhere(KeyElsewhere { environment, .. }) => {
+                Err(Denial::EnvironmentMismatch { environment })
+            }
+            Self::Unknown => Err(Denial::InvalidKey),
+        }
+    }
+}
 
 /// The lookups under way. Whoever comes second waits for the first; when the first one's request is dropped, the
 /// next in line asks.
@@ -62,73 +84,78 @@ impl Drop for Passenger<'_> {
 }
 
 impl Inner {
-    /// The record for a digest that is not cached.
-    pub(super) async fn look_up(&self, digest: Digest, prefix: &[u8]) -> Result<Arc<Entry>, VerifyError> {
+    /// The key of a digest that is neither cached nor known to belong to none.
+    pub(super) async fn look_up(&self, digest: Digest, prefix: &[u8]) -> Result<Arc<CachedKey>, VerifyError> {
+        if let Some(found) = self.cache.elsewhere(&digest) {
+            return Ok(Sight::Elsewhere(found).into_key()?);
+        }
         let deployment = self.load_deployment().await?;
         let accepted = &deployment.deployment.secret_prefixes;
         if !accepted.iter().any(|known| known.as_bytes() == prefix) {
             return Err(Denial::InvalidKey.into());
         }
-        if self.cache.is_unknown(&digest, self.clock.monotonic()) {
-            return Err(Denial::InvalidKey.into());
-        }
         let passenger = self.flights.join(digest);
         let flight = passenger.flight.as_ref().expect("a passenger leaves its flight when it is dropped");
         match flight.get_or_init(|| self.fill(digest)).await {
-            Ok(Some(entry)) => Ok(Arc::clone(entry)),
-            Ok(None) => Err(Denial::InvalidKey.into()),
+            Ok(sight) => Ok(sight.clone().into_key()?),
             Err(error) => Err(StoreError::new(Arc::clone(error)).into()),
         }
     }
 
     async fn fill(&self, digest: Digest) -> Answer {
         // Whoever held the flight before may have brought the record home in the meantime.
-        if let Some(entry) = self.cache.with(&digest, Arc::clone) {
-            return Ok(Some(entry));
+        if let Some(key) = self.cache.with(&digest, Arc::clone) {
+            return Ok(Sight::Key(key));
         }
         self.read(digest).await.map_err(Arc::new)
     }
 
-    async fn read(&self, digest: Digest) -> Result<Option<Arc<Entry>>, StoreError> {
+    /// Reads until nothing has overtaken the answer, three times at most; the last reading is used all the same, and
+    /// not remembered.
+    async fn read(&self, digest: Digest) -> Result<Sight, StoreError> {
         let _slot = self.lookup_slot().await?;
-        let mut answer = None;
-        for _ in 0..READINGS {
-            let deployment = self.load_deployment().await?;
-            let At { position, value } =
-                self.within_timeout(self.store.find(&self.environment, digest)).await?;
-            let admission = match value {
-                Some(found) => {
-                    let entry = Arc::new(self.compile(digest, found, &deployment.catalogue));
-                    entry.touch(self.clock.monotonic());
-                    let admission = self.cache.admit(&entry, position, &deployment);
-                    answer = Some(entry);
-                    admission
-                }
-                None => {
-                    answer = None;
-                    let until = self.clock.monotonic().saturating_add(self.config.remember_unknown);
-                    self.cache.admit_unknown(digest, position, until)
-                }
-            };
+        let mut readings = 1;
+        loop {
+            let (sight, admission) = self.read_once(digest).await?;
             if admission == Admission::Cached {
-                break;
+                return Ok(sight);
             }
+            if readings == READINGS {
+                if let Sight::Key(key) = &sight {
+                    self.cache.retire(Arc::clone(key));
+                }
+                return Ok(sight);
+            }
+            readings += 1;
         }
-        Ok(answer)
     }
 
-    fn compile(&self, digest: Digest, found: FoundKey, catalogue: &CatalogueIndex) -> Entry {
-        match found {
-            FoundKey::Elsewhere { environment, key } => {
-                Entry::new(digest, Known::Elsewhere { environment, key }, None)
+    async fn read_once(&self, digest: Digest) -> Result<(Sight, Admission), StoreError> {
+        let deployment = self.load_deployment().await?;
+        let At { position, value } = self.within_timeout(self.store.find(&self.environment, digest)).await?;
+        Ok(match value {
+            Some(FoundKey::Record(record)) => {
+                let key = Arc::new(self.compile(digest, &record, &deployment.catalogue));
+                let admission = self.cache.admit(&key, position, &deployment);
+                (Sight::Key(key), admission)
             }
-            FoundKey::Record(record) => {
-                let key = CompiledKey::new(&record, catalogue);
-                let usage = self.usage.cell(key.summary());
-                let seen_end = self.seen_ends.of(key.summary().secret);
-                Entry::new(digest, Known::Key { key, usage }, seen_end)
+            Some(FoundKey::Elsewhere { environment, key }) => {
+                let found = KeyElsewhere { environment, key };
+                let admission = self.cache.admit_elsewhere(digest, found.clone(), position);
+                (Sight::Elsewhere(found), admission)
             }
-        }
+            None => {
+                let until = self.clock.monotonic().saturating_add(self.config.remember_unknown);
+                (Sight::Unknown, self.cache.admit_unknown(digest, position, until))
+            }
+        })
+    }
+
+    fn compile(&self, digest: Digest, record: &KeyRecord, catalogue: &CatalogueIndex) -> CachedKey {
+        let mut key = CompiledKey::new(record, catalogue);
+        key.share(&self.parts, &self.environment);
+        let limits = self.cells.attach(record.key, &record.rate_limits);
+        CachedKey::new(digest, key, self.seen_ends.of(record.secret), limits)
     }
 
     pub(super) async fn look_up_customer(

@@ -1,61 +1,31 @@
-//! What was used: counted in memory, reported every few seconds. Counting never waits for anything.
+//! What was used: counted in the cached keys, reported every few seconds. Counting never waits for anything.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::decide::KeySummary;
-use crate::ids::{KeyId, SecretId};
+use super::entry::CachedKey;
 use crate::store::Usage;
-use crate::time::Timestamp;
 
-/// The counter of one secret. It outlives the cached record, so that nothing is lost when the record is dropped.
-#[derive(Debug)]
-pub(super) struct UsageCell {
-    key: KeyId,
-    verifications: AtomicU64,
-    last_used_micros: AtomicI64,
-}
-
-impl UsageCell {
-    pub(super) fn count(&self, now: Timestamp) {
-        self.last_used_micros.store(now.as_micros(), Ordering::Relaxed);
-        self.verifications.fetch_add(1, Ordering::Release);
-    }
-}
-
-/// The counters of all secrets that are cached or were used since the last report.
+/// Keys that are not cached any more and may still be counting, or have counted what is not reported yet.
 #[derive(Debug, Default)]
-pub(super) struct UsageBook(Mutex<HashMap<SecretId, Arc<UsageCell>>>);
+pub(super) struct RetiredKeys(Mutex<Vec<Arc<CachedKey>>>);
 
-impl UsageBook {
-    /// The counter of this secret.
-    pub(super) fn cell(&self, key: KeySummary) -> Arc<UsageCell> {
-        let fresh = || UsageCell {
-            key: key.key,
-            verifications: AtomicU64::new(0),
-            last_used_micros: AtomicI64::new(0),
-        };
-        Arc::clone(self.lock().entry(key.secret).or_insert_with(|| Arc::new(fresh())))
+impl RetiredKeys {
+    /// Takes a key that leaves the cache, or never entered it, so that nothing that it counts is lost.
+    pub(super) fn add(&self, key: Arc<CachedKey>) {
+        self.lock().push(key);
     }
 
-    /// Takes out everything counted, and forgets counters that nobody holds any more.
-    pub(super) fn take(&self) -> Vec<Usage> {
-        let mut used = Vec::new();
-        self.lock().retain(|secret, cell| {
-            // Asked before counting out: whoever still holds the cell may count once more.
-            let held = Arc::strong_count(cell) > 1;
-            let verifications = cell.verifications.swap(0, Ordering::Acquire);
-            if verifications > 0 {
-                let last_used_at = Timestamp::from_micros(cell.last_used_micros.load(Ordering::Relaxed));
-                used.push(Usage { key: cell.key, secret: *secret, verifications, last_used_at });
-            }
+    /// Takes out everything counted, and lets go of keys that nobody holds any more.
+    pub(super) fn take_usage(&self, used: &mut Vec<Usage>) {
+        self.lock().retain_mut(|key| {
+            // Asked before counting out: whoever still holds the key may count once more.
+            let held = Arc::get_mut(key).is_none();
+            used.extend(key.take_usage());
             held
         });
-        used
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SecretId, Arc<UsageCell>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<CachedKey>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

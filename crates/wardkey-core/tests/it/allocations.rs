@@ -4,7 +4,7 @@ use std::future::Future;
 use std::task::{Context, Poll, Waker};
 
 use wardkey_core::testing::TestKeys;
-use wardkey_core::{Id, Requirement, WorkspaceId};
+use wardkey_core::{Id, RateLimit, RateLimits, Requirement, WorkspaceId};
 
 wardkey_core::permissions! { "Pipelines" { PipelinesRead = "pipelines:read", read, "See pipelines" } }
 
@@ -15,6 +15,9 @@ fn a_cached_verification_allocates_nothing() {
     let secret = keys.issue_with(&["pipelines:read"], |record| {
         record.expires_at = Some("2027-01-01T00:00:00Z".parse().unwrap());
         record.networks = vec![vec!["10.0.0.0/8".parse().unwrap()]];
+        let limits = [("a", 1_000, 60), ("b", 10_000, 3_600)];
+        let limits = limits.map(|(name, limit, window)| RateLimit::new(name, limit, window).unwrap());
+        record.rate_limits = RateLimits::new(limits.into()).unwrap();
     });
     let verifier = keys.verifier();
     let address = "10.1.2.3".parse().ok();

@@ -8,9 +8,9 @@ use wardkey_core::{Guard, RequestView, TrustedProxies};
 
 wardkey_core::permissions! { "Pipelines" { PipelinesRead = "pipelines:read", read, "See pipelines" } }
 
-struct Plain<'a> {
-    headers: &'a [(&'a str, &'a str)],
-    peer: Option<IpAddr>,
+pub(crate) struct Plain<'a> {
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    pub(crate) peer: Option<IpAddr>,
 }
 
 impl<'r> RequestView for Plain<'r> {

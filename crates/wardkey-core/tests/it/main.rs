@@ -6,5 +6,6 @@ mod allocations;
 mod decide;
 mod feed;
 mod guard;
+mod rate_limit;
 mod rights;
 mod verifier;

@@ -94,7 +94,7 @@ fn a_key_for_specific_workspaces_has_nothing_organization_wide() {
     let rights = rights(&record);
     assert_eq!(names(&rights), ["pipelines:read"]);
     assert!(rights.require::<AdminKeys>().is_err());
-    let listed: Vec<_> = rights.workspaces().iter().map(|workspace| workspace.id).collect();
+    let listed: Vec<_> = rights.workspaces().map(|workspace| workspace.id).collect();
     assert_eq!(listed, [ws(2)], "a workspace that the organization does not have is not visible");
 }
 

@@ -58,7 +58,7 @@ fn an_operation_lists_every_refusal_with_its_codes() {
     let document = document();
     let responses = document["paths"]["/pipelines"]["get"]["responses"].as_object().unwrap();
     let statuses: Vec<_> = responses.keys().map(String::as_str).collect();
-    assert_eq!(statuses, ["200", "400", "401", "403", "404", "503"]);
+    assert_eq!(statuses, ["200", "400", "401", "403", "404", "429", "503"]);
     assert_eq!(responses["404"]["description"], "`not_found`");
     assert_eq!(
         responses["403"]["description"],

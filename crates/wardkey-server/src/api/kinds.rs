@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use wardkey::RoleRef;
 use wardkey_core::{
     AuditEventId, CustomerId, EnvironmentName, InstanceId, IpNetwork, KeyId, OrganizationId, PermissionName,
-    PrincipalId, Reference, RoleId, SecretId, ServiceAccountId, SessionId, TeamId, Timestamp, UserId,
-    WorkspaceId,
+    PrincipalId, RateLimit, Reference, RoleId, SecretId, ServiceAccountId, SessionId, TeamId, Timestamp,
+    UserId, WorkspaceId,
 };
 
 use super::keys::Wait;
@@ -55,6 +55,7 @@ pub(crate) const KINDS: &[Kind] = &[
     kind::<LocalProgram>(),
     kind::<EnvironmentName>(),
     kind::<EnvironmentTag>(),
+    kind::<RateLimitName>(),
     kind::<PermissionName>(),
     kind::<IpNetwork>(),
     kind::<IpAddr>(),
@@ -569,6 +570,31 @@ impl Textual for EnvironmentName {
 
     fn write(&self) -> String {
         self.to_string()
+    }
+}
+
+/// The name of a rate limit.
+#[derive(Debug)]
+pub(crate) struct RateLimitName(pub(crate) String);
+
+impl Textual for RateLimitName {
+    const SCHEMA: TextSchema = TextSchema {
+        name: "RateLimitName",
+        description: "The name of a rate limit: a lower-case letter, then lower-case letters, digits and hyphens.",
+        pattern: "^[a-z][a-z0-9-]*$",
+        max_length: RateLimit::MAX_NAME,
+        example: "per-minute",
+        ..PLAIN
+    };
+
+    fn read(text: &str) -> Result<Self, String> {
+        RateLimit::new(text, 1, 1)
+            .map(|limit| Self(limit.name().to_owned()))
+            .map_err(|error| error.to_string())
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
     }
 }
 

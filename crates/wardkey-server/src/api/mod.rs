@@ -19,6 +19,7 @@ mod pages;
 mod parameters;
 mod permissions;
 mod principals;
+mod rate_limits;
 mod rights;
 mod roles;
 pub(crate) mod schema;

@@ -16,6 +16,7 @@ use super::answer::Answer;
 use super::credentials::{InDeployment, Programs};
 use super::kinds::{ExternalId, PresentedSecret};
 use super::principals::Principal;
+use super::rate_limits::{Standing, seconds};
 use super::rights::Rights;
 use super::text::Text;
 use crate::json::Strict;
@@ -28,7 +29,8 @@ impl Verify {
     /// Verify a key
     ///
     /// Says whether a secret that a client presented is good, and for what: the same decision, by the same rules, as the
-    /// adapters make in a backend's own process. Only keys of the calling key's environment are good.
+    /// adapters make in a backend's own process. Only keys of the calling key's environment are good. Each call is one
+    /// request of the key, charged last to its rate limits.
     ///
     /// A key that is refused is an answer, 200 with `valid: false`. An error is said of the caller's own credential, or
     /// means that no decision could be made.
@@ -102,6 +104,13 @@ struct VerifyAnswer {
     detail: Option<String>,
     /// The permissions that the key lacks.
     missing_permissions: Option<Vec<Text<PermissionName>>>,
+    /// With `rate_limited`, after how many seconds another request is admitted: for `Retry-After`.
+    #[oai(validator(maximum(value = "2678400")))]
+    retry_after_seconds: Option<u32>,
+    /// Where the key stands with its rate limits, this request included; absent if it has none, or was refused for another
+    /// reason.
+    #[oai(validator(max_items = 8))]
+    rate_limits: Option<Vec<Standing>>,
     /// The key.
     key: Option<VerifiedKey>,
     /// The organization to which the key belongs.
@@ -114,6 +123,7 @@ struct VerifyAnswer {
 
 impl VerifyAnswer {
     fn granted(verification: &Verification) -> Self {
+        let limits = verification.rate_limits();
         let Verification { key, rights } = verification;
         let KeySummary { key, secret, organization, principal } = *key;
         let external_id = rights.rights.organization_external_id();
@@ -123,6 +133,8 @@ impl VerifyAnswer {
             status: 200,
             detail: None,
             missing_permissions: None,
+            retry_after_seconds: None,
+            rate_limits: (!limits.is_empty()).then(|| limits.iter().map(Into::into).collect()),
             key: Some(VerifiedKey {
                 id: key.into(),
                 secret_id: secret.into(),
@@ -145,12 +157,18 @@ impl VerifyAnswer {
             }
             _ => None,
         };
+        let limited = match denial {
+            Denial::RateLimited { retry_after, limits } => Some((retry_after, limits)),
+            _ => None,
+        };
         Self {
             valid: false,
             code: code.as_str().to_owned(),
             status: code.status(),
             detail: Some(code.detail().to_owned()),
             missing_permissions: missing,
+            retry_after_seconds: limited.map(|(wait, _)| seconds(*wait).max(1)),
+            rate_limits: limited.map(|(_, limits)| limits.iter().map(Into::into).collect()),
             key: None,
             organization: None,
             principal: None,
@@ -167,6 +185,8 @@ impl Example for VerifyAnswer {
             status: 200,
             detail: None,
             missing_permissions: None,
+            retry_after_seconds: None,
+            rate_limits: Some(vec![Standing::example()]),
             key: Some(VerifiedKey {
                 id: Text::example(),
                 secret_id: Text::example(),

@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
 use wardkey::{
-    Caller, Conflict, Error, Expiry, ExpiryPreset, IssueKey, IssuedKey, KeyFilter, PrincipalRef, Tenant,
+    Caller, Conflict, Error, Expiry, ExpiryPreset, IssueKey, IssuedKey, KeyFilter, PrincipalRef,
+    RateLimitInput, Tenant,
 };
 use wardkey_core::{
     Access, EnvironmentName, IpNetwork, KeyId, KeyStatus, Level, OrganizationId, PermissionName, Reference,
@@ -54,7 +55,7 @@ pub enum KeyCommand {
 pub struct IssueArguments {
     /// An operator key: full rights in the whole deployment
     #[arg(long, conflicts_with_all = ["organization", "name", "description", "principal", "permission",
-        "level", "reach", "ip_allowlist", "life"])]
+        "level", "reach", "ip_allowlist", "rate_limit", "life"])]
     operator: bool,
     /// The organization, by its id or by the id that your backend gave it
     #[arg(long, value_name = "ORGANIZATION", required_unless_present = "operator")]
@@ -78,6 +79,10 @@ pub struct IssueArguments {
     /// An address or a network in CIDR notation from which the key may be used; may be repeated [default: from anywhere]
     #[arg(long, value_name = "NETWORK")]
     ip_allowlist: Vec<IpNetwork>,
+    /// How many requests the key may make in how many seconds, under a name, such as per-minute=600/60; may be repeated
+    /// [default: as many as it likes]
+    #[arg(long, value_name = "NAME=LIMIT/SECONDS", value_parser = read_rate_limit)]
+    rate_limit: Vec<RateLimitInput>,
     #[command(flatten)]
     life: LifeArguments,
 }
@@ -137,6 +142,19 @@ fn presets() -> impl clap::builder::TypedValueParser<Value = ExpiryPreset> {
         .try_map(|word| word.parse::<ExpiryPreset>())
 }
 
+fn read_rate_limit(text: &str) -> Result<RateLimitInput, &'static str> {
+    let read = || {
+        let (name, rate) = text.split_once('=')?;
+        let (limit, window) = rate.split_once('/')?;
+        Some(RateLimitInput {
+            name: name.to_owned(),
+            limit: limit.parse().ok()?,
+            window_seconds: window.parse().ok()?,
+        })
+    };
+    read().ok_or("expected NAME=LIMIT/SECONDS, such as per-minute=600/60")
+}
+
 const COLUMNS: Columns<(wardkey::Key, Timestamp)> = Columns(&[
     ("ID", |(key, _)| key.id.to_string()),
     ("NAME", |(key, _)| key.name.clone()),
@@ -159,6 +177,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("/level", "--level"),
     ("/workspaces", "--workspace or --all-workspaces"),
     ("/ip_allowlist", "--ip-allowlist"),
+    ("/rate_limits", "--rate-limit"),
     ("/expires", "--expires-in"),
     ("/never_expires", "--never-expires"),
     ("/reason", "--reason"),
@@ -234,6 +253,7 @@ impl IssueArguments {
             level,
             reach: ReachArguments { workspace, all_workspaces },
             ip_allowlist,
+            rate_limit,
             life: LifeArguments { expires_in, expires_at, never_expires },
         } = self;
         let expiry = match (expires_in, expires_at, never_expires) {
@@ -256,6 +276,7 @@ impl IssueArguments {
             permissions: permission,
             workspaces,
             ip_allowlist,
+            rate_limits: rate_limit,
             expiry,
             ..IssueKey::named(name.unwrap_or_default())
         }

@@ -66,6 +66,16 @@ pub struct Layer {
     #[serde(deserialize_with = "number_or_text")]
     max_stale_seconds: Option<String>,
 
+    /// Redis or Valkey, where all nodes count the requests of a key together: rediss://user:password@host:6379/0
+    /// [default: each node counts by itself] [variable: WARDKEY_REDIS_URL]
+    #[arg(long, global = true, value_name = "URL", help_heading = SETTINGS)]
+    redis_url: Option<String>,
+
+    /// local: without Redis each node goes by what it knows; unavailable: keys with rate limits are answered 503
+    /// [no default: say so with --redis-url] [variable: WARDKEY_RATE_LIMITS_WHEN_REDIS_IS_AWAY]
+    #[arg(long, global = true, value_name = "CHOICE", help_heading = SETTINGS)]
+    rate_limits_when_redis_is_away: Option<String>,
+
     /// error, warn, info, debug or trace; or directives such as info,wardkey_storage=debug
     /// [default: info] [variable: WARDKEY_LOG_LEVEL]
     #[arg(long, global = true, value_name = "LEVEL", help_heading = SETTINGS)]
@@ -138,7 +148,7 @@ impl Layer {
     }
 
     /// The settings that are one text each, by name.
-    fn texts(&mut self) -> [(&'static str, &mut Option<String>); 11] {
+    fn texts(&mut self) -> [(&'static str, &mut Option<String>); 13] {
         let Self {
             listen,
             data_dir,
@@ -151,6 +161,8 @@ impl Layer {
             no_proxy: _,
             environment,
             max_stale_seconds,
+            redis_url,
+            rate_limits_when_redis_is_away,
             log_level,
             log_format,
         } = self;
@@ -164,6 +176,8 @@ impl Layer {
             ("seal_file", seal_file),
             ("environment", environment),
             ("max_stale_seconds", max_stale_seconds),
+            ("redis_url", redis_url),
+            ("rate_limits_when_redis_is_away", rate_limits_when_redis_is_away),
             ("log_level", log_level),
             ("log_format", log_format),
         ]

@@ -51,6 +51,29 @@ fn nothing_at_all_is_a_development_server_on_loopback() {
 }
 
 #[test]
+fn what_happens_without_redis_is_decided_with_its_url() {
+    let url = "redis_url = 'rediss://user:word-of-passage@redis.example'\n";
+    for (choice, word) in [("local", "Local"), ("unavailable", "Unavailable")] {
+        let file = format!("{url}rate_limits_when_redis_is_away = '{choice}'");
+        let (config, _) = load(&[], &[], &file).unwrap();
+        let shown = format!("{config:?}");
+        assert!(shown.contains(&format!("when_away: {word}")), "{shown}");
+        assert!(!shown.contains("word-of-passage"));
+    }
+    let (config, _) = load(&[], &[], "").unwrap();
+    assert!(config.shared_limits.is_none());
+    let undecided = mistake(&["--redis-url", "redis://127.0.0.1"], &[], "");
+    assert!(
+        undecided.starts_with("--redis-url: also takes rate_limits_when_redis_is_away: local,"),
+        "{undecided}"
+    );
+    let pointless = mistake(&[], &[("WARDKEY_RATE_LIMITS_WHEN_REDIS_IS_AWAY", "local")], "");
+    assert_eq!(pointless, "WARDKEY_RATE_LIMITS_WHEN_REDIS_IS_AWAY: means nothing without redis_url");
+    let no_url = mistake(&["--redis-url", "http://user:word@redis.example"], &[], "");
+    assert_eq!(no_url, "--redis-url: expected a URL such as redis://host:6379/0, or rediss:// with TLS");
+}
+
+#[test]
 fn each_mistake_is_named_where_it_was_made() {
     for (variables, expected) in [
         (

@@ -1,7 +1,7 @@
 //! Keys as the audit log tells of them: by what may be shown, and never by a secret.
 
 use serde_json::{Map, Value, json};
-use wardkey_core::{Access, Id, PrincipalId};
+use wardkey_core::{Access, Id, PrincipalId, RateLimit};
 
 use super::{Key, KeyEdit, KeySecret, NewSecret};
 use crate::words::write_key_state;
@@ -31,6 +31,7 @@ fn describe_edit(edit: &KeyEdit) -> Map<String, Value> {
         workspaces,
         customers,
         ip_allowlist,
+        rate_limits,
         expires_at,
     } = edit;
     let mut described = Map::new();
@@ -42,6 +43,7 @@ fn describe_edit(edit: &KeyEdit) -> Map<String, Value> {
     described.insert("workspaces".to_owned(), describe_access(workspaces));
     described.insert("customers".to_owned(), describe_access(customers));
     described.insert("ip_allowlist".to_owned(), describe_list(ip_allowlist));
+    described.insert("rate_limits".to_owned(), rate_limits.iter().map(describe_limit).collect());
     described.insert("expires_at".to_owned(), json!(expires_at.map(|at| at.to_string())));
     described.retain(|_, value| !value.is_null());
     described
@@ -75,6 +77,10 @@ pub(super) fn describe_secret(secret: &KeySecret) -> Value {
 /// The same for a new one.
 pub(super) fn describe_new_secret(secret: &NewSecret) -> Value {
     json!({"id": secret.id.to_string(), "hint": secret.hint.as_str()})
+}
+
+fn describe_limit(limit: &RateLimit) -> Value {
+    json!({"name": limit.name(), "limit": limit.limit(), "window_seconds": limit.window_seconds()})
 }
 
 fn describe_list<T: ToString>(items: &[T]) -> Value {

@@ -7,7 +7,7 @@ use wardkey_core::{Access, KeyId, KeyState, KeyStatus, OrganizationId, Subject, 
 
 use super::describe::describe_changes;
 use super::issue::{check_scope, take_place};
-use super::row::{load_key, write_access, write_list, write_metadata};
+use super::row::{load_key, write_access, write_limits, write_list, write_metadata};
 use super::{Key, KeyEdit};
 use crate::audit::{Done, record};
 use crate::catalogue::check_listed;
@@ -111,6 +111,7 @@ async fn write_edit(conn: &mut Conn, key: KeyId, edit: KeyEdit, now: Timestamp) 
         workspaces,
         customers,
         ip_allowlist,
+        rate_limits,
         expires_at,
     } = edit;
     on!(conn, c => diesel::update(keys::table.find(Stored(key)))
@@ -123,6 +124,7 @@ async fn write_edit(conn: &mut Conn, key: KeyId, edit: KeyEdit, now: Timestamp) 
             keys::workspaces.eq(write_access(&workspaces)),
             keys::customers.eq(write_access(&customers)),
             keys::ip_allowlist.eq(write_list(&ip_allowlist)),
+            keys::rate_limits.eq(write_limits(&rate_limits)),
             keys::expires_at.eq(expires_at.map(Stored)),
             keys::version.eq(keys::version + 1),
             keys::updated_at.eq(Stored(now)),

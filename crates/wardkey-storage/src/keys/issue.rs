@@ -11,7 +11,7 @@ use wardkey_core::{
 use super::describe::describe_key;
 use super::list::count_places;
 use super::row::{
-    KeyRow, load_key, write_access, write_creator, write_list, write_metadata, write_principal,
+    KeyRow, load_key, write_access, write_creator, write_limits, write_list, write_metadata, write_principal,
 };
 use super::{Key, NewKey, NewSecret};
 use crate::audit::{Done, record};
@@ -143,6 +143,7 @@ pub(crate) async fn insert_key(
         workspaces,
         customers,
         ip_allowlist,
+        rate_limits,
         expires_at,
         secret,
     } = new;
@@ -169,6 +170,7 @@ pub(crate) async fn insert_key(
         created_by_key,
         updated_at: Stored(now),
         created_by_user,
+        rate_limits: write_limits(&rate_limits),
     };
     on!(conn, c => diesel::insert_into(keys::table).values(&row).execute(c))
         .map_err(StorageError::of_reference)?;

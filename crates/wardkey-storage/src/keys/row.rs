@@ -9,10 +9,11 @@ use diesel::{
     SelectableHelper as _,
 };
 use diesel_async::RunQueryDsl as _;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wardkey_core::{
-    Access, Hint, Id, KeyId, KeyStatus, OrganizationId, PrincipalId, SecretId, ServiceAccountId, Timestamp,
-    UserId,
+    Access, Hint, Id, KeyId, KeyStatus, OrganizationId, PrincipalId, RateLimit, RateLimits, SecretId,
+    ServiceAccountId, Timestamp, UserId,
 };
 
 use super::{Creator, Key, KeyEdit, KeySecret};
@@ -46,6 +47,7 @@ pub(super) struct KeyRow {
     pub(super) created_by_key: Option<Stored<KeyId>>,
     pub(super) updated_at: Stored<Timestamp>,
     pub(super) created_by_user: Option<Stored<UserId>>,
+    pub(super) rate_limits: Option<Json<Vec<LimitDocument>>>,
 }
 
 /// Of a key's row what a verification needs.
@@ -64,6 +66,15 @@ pub(crate) struct RecordRow {
     pub(crate) ip_allowlist: Option<Json<Vec<String>>>,
     pub(crate) expires_at: Option<Stored<Timestamp>>,
     pub(crate) state: String,
+    pub(crate) rate_limits: Option<Json<Vec<LimitDocument>>>,
+}
+
+/// A rate limit as it stands in the column.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LimitDocument {
+    name: String,
+    limit: u32,
+    window_seconds: u32,
 }
 
 /// A list as texts; an empty one is an absent column.
@@ -78,6 +89,26 @@ pub(crate) fn read_list<T: FromStr>(
 ) -> Result<Vec<T>, Corrupt> {
     let texts = column.map_or_else(Vec::new, |texts| texts.0);
     texts.iter().map(|text| text.parse().map_err(|_| Corrupt(name))).collect()
+}
+
+/// Rate limits as a document; none are an absent column.
+pub(super) fn write_limits(limits: &RateLimits) -> Option<Json<Vec<LimitDocument>>> {
+    let document = |limit: &RateLimit| LimitDocument {
+        name: limit.name().to_owned(),
+        limit: limit.limit(),
+        window_seconds: limit.window_seconds(),
+    };
+    (!limits.is_empty()).then(|| Json(limits.iter().map(document).collect()))
+}
+
+/// The inverse of [`write_limits`].
+pub(crate) fn read_limits(column: Option<Json<Vec<LimitDocument>>>) -> Result<RateLimits, Corrupt> {
+    let corrupt = || Corrupt("keys.rate_limits");
+    let documents = column.map_or_else(Vec::new, |documents| documents.0);
+    let limits = documents.iter().map(|LimitDocument { name, limit, window_seconds }| {
+        RateLimit::new(name, *limit, *window_seconds).map_err(|_| corrupt())
+    });
+    RateLimits::new(limits.collect::<Result<_, _>>()?).map_err(|_| corrupt())
 }
 
 /// Specific ids as texts; an absent column is everything.
@@ -159,6 +190,7 @@ impl KeyRow {
             created_by_key,
             updated_at,
             created_by_user,
+            rate_limits,
         } = self;
         let created_by = match (created_by_key, created_by_user) {
             (Some(key), _) => Creator::Key(key.0),
@@ -182,6 +214,7 @@ impl KeyRow {
             workspaces: read_access(workspaces, "keys.workspaces")?,
             customers: read_access(customers, "keys.customers")?,
             ip_allowlist: read_list(ip_allowlist, "keys.ip_allowlist")?,
+            rate_limits: read_limits(rate_limits)?,
             expires_at: expires_at.map(|at| at.0),
             state: read_key_state(&state)?,
             version,
@@ -211,6 +244,7 @@ impl Key {
             workspaces: self.workspaces.clone(),
             customers: self.customers.clone(),
             ip_allowlist: self.ip_allowlist.clone(),
+            rate_limits: self.rate_limits.clone(),
             expires_at: self.expires_at,
         }
     }

@@ -102,6 +102,7 @@ async fn what_left_the_catalogue_is_listed_by_no_new_key_and_no_edit(world: Arc<
         workspaces: key.workspaces.clone(),
         customers: key.customers.clone(),
         ip_allowlist: Vec::new(),
+        rate_limits: key.rate_limits.clone(),
         expires_at: None,
     };
     let gone = edit(names(&["pipelines:read"]));

@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wardkey_core::{
-    Access, BuiltInRole, KeyState, KeyStatus, KeyStore, Level, PrincipalId, Reference, Timestamp,
+    Access, BuiltInRole, KeyState, KeyStatus, KeyStore, Level, PrincipalId, RateLimit, RateLimits, Reference,
+    Timestamp,
 };
 use wardkey_storage::{
     Actor, Conflict, Creator, Key, KeyEdit, KeyFilter, NewCustomer, NewKey, NewSecret, OpenConfig, Page,
@@ -28,6 +29,11 @@ async fn full(world: &World) -> NewKey {
         workspaces: Access::specific([world.workspace]),
         customers: Access::specific([customer]),
         ip_allowlist: vec!["203.0.113.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        rate_limits: RateLimits::new(vec![
+            RateLimit::new("burst", 10, 1).unwrap(),
+            RateLimit::new("monthly", RateLimit::MAX_LIMIT, RateLimit::MAX_WINDOW_SECONDS).unwrap(),
+        ])
+        .unwrap(),
         expires_at: Some(world.now().saturating_add(DAY)),
         ..world.new_key()
     }
@@ -47,6 +53,7 @@ fn expected(world: &World, new: &NewKey) -> Key {
         workspaces,
         customers,
         ip_allowlist,
+        rate_limits,
         expires_at,
         secret: NewSecret { id: secret, digest: _, hint },
     } = new.clone();
@@ -70,6 +77,7 @@ fn expected(world: &World, new: &NewKey) -> Key {
         workspaces,
         customers,
         ip_allowlist,
+        rate_limits,
         expires_at,
         state: KeyState::Active,
         version: 1,
@@ -243,6 +251,7 @@ fn edit_of(key: &Key) -> KeyEdit {
         workspaces: key.workspaces.clone(),
         customers: key.customers.clone(),
         ip_allowlist: key.ip_allowlist.clone(),
+        rate_limits: key.rate_limits.clone(),
         expires_at: key.expires_at,
     }
 }
@@ -259,6 +268,7 @@ async fn an_edit_replaces_every_value_and_moves_the_version_once(world: Arc<Worl
         workspaces: values.workspaces,
         customers: values.customers,
         ip_allowlist: values.ip_allowlist,
+        rate_limits: values.rate_limits,
         expires_at: values.expires_at,
     };
     let update = async |version, edit: &KeyEdit| {
@@ -282,10 +292,20 @@ async fn an_edit_replaces_every_value_and_moves_the_version_once(world: Arc<Worl
         "metadata",
         "name",
         "permissions",
+        "rate_limits",
         "workspaces",
     ];
     assert_eq!(names("before"), differing, "{}", events[0].details);
-    let differing = ["customers", "ip_allowlist", "level", "metadata", "name", "permissions", "workspaces"];
+    let differing = [
+        "customers",
+        "ip_allowlist",
+        "level",
+        "metadata",
+        "name",
+        "permissions",
+        "rate_limits",
+        "workspaces",
+    ];
     assert_eq!(names("after"), differing, "{}", events[0].details);
     assert_eq!(events[0].details["before"]["name"], "Renamed");
     assert_eq!(events[0].details["after"]["workspaces"], serde_json::json!({"access": "all"}));

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use wardkey_core::testing::SeededRandom;
 use wardkey_core::{
     Access, BuiltInRole, FoundKey, InstanceId, KeyRecord, KeyState, KeyStore, Level, OrganizationKind,
-    OrganizationRecord, PrincipalId, PrincipalKind, PrincipalRecord, Report, Role, RoleGrant, Standing,
-    Usage, WorkspaceRecord,
+    OrganizationRecord, PrincipalId, PrincipalKind, PrincipalRecord, RateLimit, RateLimits, Report, Role,
+    RoleGrant, Standing, Usage, WorkspaceRecord,
 };
 use wardkey_storage::{Grant, NewKey, NewUser, NewWorkspace, OpenConfig, RoleRef, Storage, StorageError};
 
@@ -25,10 +25,12 @@ async fn the_record_of_a_service_accounts_key_is_complete(world: Arc<World>) {
         permissions: vec!["pipelines:run".parse().unwrap()],
         workspaces: Access::specific([second]),
         ip_allowlist: vec!["203.0.113.0/24".parse().unwrap()],
+        rate_limits: RateLimits::new(vec![RateLimit::new("hourly", 1_000, 3_600).unwrap()]).unwrap(),
         expires_at: Some(world.now().saturating_add(DAY)),
         ..world.new_key()
     };
     let (key, secret, digest, expires_at) = (new.id, new.secret.id, new.secret.digest, new.expires_at);
+    let rate_limits = new.rate_limits.clone();
     world.issue(new).await.unwrap();
     let at = world.storage.find(&environment("production"), digest).await.unwrap();
     assert_eq!(at.position, world.storage.deployment().await.unwrap().position);
@@ -59,6 +61,7 @@ async fn the_record_of_a_service_accounts_key_is_complete(world: Arc<World>) {
         workspaces: Access::specific([second]),
         customers: Access::All,
         networks: vec![vec!["203.0.113.0/24".parse().unwrap()]],
+        rate_limits,
     };
     assert_eq!(at.value, Some(FoundKey::Record(Box::new(expected))));
 }

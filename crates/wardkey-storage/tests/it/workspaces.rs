@@ -192,6 +192,7 @@ async fn a_key_that_names_a_deleted_workspace_reaches_nothing_and_can_be_renamed
             workspaces,
             customers: Access::All,
             ip_allowlist: Vec::new(),
+            rate_limits: key.rate_limits.clone(),
             expires_at: None,
         };
         world.storage.update_key(&world.act(), world.demo, key.id, version, edit).await

@@ -183,6 +183,7 @@ impl World {
             workspaces: Access::All,
             customers: Access::All,
             ip_allowlist: Vec::new(),
+            rate_limits: wardkey_core::RateLimits::NONE,
             expires_at: None,
             secret: self.new_secret(),
         }

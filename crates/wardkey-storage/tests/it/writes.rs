@@ -427,6 +427,7 @@ const WRITES: &[(&str, Write)] = &[
                 workspaces,
                 customers,
                 ip_allowlist,
+                rate_limits,
                 expires_at,
                 secret,
                 ..
@@ -442,6 +443,7 @@ const WRITES: &[(&str, Write)] = &[
                 workspaces,
                 customers,
                 ip_allowlist,
+                rate_limits,
                 expires_at,
             };
             world.storage.update_key(&world.act(), world.demo, id, 1, edit).await.unwrap();

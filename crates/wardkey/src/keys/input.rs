@@ -32,6 +32,8 @@ pub struct IssueKey {
     pub customers: Option<Access<Reference<CustomerId>>>,
     /// From where it may be used; empty is from everywhere.
     pub ip_allowlist: Vec<IpNetwork>,
+    /// How many requests it may make, and how fast; empty is as many as one likes.
+    pub rate_limits: Vec<RateLimitInput>,
     /// When it ends.
     pub expiry: Expiry,
 }
@@ -50,6 +52,7 @@ impl IssueKey {
             workspaces: None,
             customers: None,
             ip_allowlist: Vec::new(),
+            rate_limits: Vec::new(),
             expiry: Expiry::default(),
         }
     }
@@ -62,6 +65,17 @@ pub enum PrincipalRef {
     User(Reference<UserId>),
     /// One of its service accounts.
     ServiceAccount(Reference<ServiceAccountId>),
+}
+
+/// A rate limit that a key shall have, not looked at yet: a bucket of `limit` requests, refilled evenly in the window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimitInput {
+    /// What it is called, unique among the limits of the key.
+    pub name: String,
+    /// How many requests a full bucket admits at once.
+    pub limit: u32,
+    /// In what time an empty bucket is full again, in seconds.
+    pub window_seconds: u32,
 }
 
 /// What shall be different about a key; what is `None` stays.
@@ -83,6 +97,8 @@ pub struct KeyPatch {
     pub customers: Option<Access<Reference<CustomerId>>>,
     /// The whole new list.
     pub ip_allowlist: Option<Vec<IpNetwork>>,
+    /// The whole new list. A limit keeps its bucket by its name.
+    pub rate_limits: Option<Vec<RateLimitInput>>,
     /// When it ends.
     pub expiry: Option<Expiry>,
 }
@@ -107,6 +123,7 @@ pub(super) fn edit_of(key: &Key) -> KeyEdit {
         workspaces: key.workspaces.clone(),
         customers: key.customers.clone(),
         ip_allowlist: key.ip_allowlist.clone(),
+        rate_limits: key.rate_limits.clone(),
         expires_at: key.expires_at,
     }
 }
@@ -122,6 +139,8 @@ pub(super) fn moves_reach(before: &KeyEdit, after: &KeyEdit) -> bool {
         workspaces,
         customers,
         ip_allowlist,
+        // How often is no question of reach: a rule of its own says who may loosen it.
+        rate_limits: _,
         expires_at,
     } = before;
     *level != after.level

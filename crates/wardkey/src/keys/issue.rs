@@ -188,6 +188,7 @@ impl Tenant {
             workspaces,
             customers: _,
             ip_allowlist,
+            rate_limits,
             expiry,
         } = input;
         let is_user = !matches!(principal, Some(PrincipalRef::ServiceAccount(_)));
@@ -209,6 +210,7 @@ impl Tenant {
             workspaces,
             customers,
             ip_allowlist,
+            rate_limits: findings.rate_limits(rate_limits),
             expires_at,
         };
         findings.known_permissions(&edit.permissions, world.organization.kind, &world.catalogue);
@@ -232,6 +234,7 @@ impl Tenant {
             workspaces,
             customers,
             ip_allowlist,
+            rate_limits,
             expiry,
         } = patch;
         let mut findings = Findings::default();
@@ -253,6 +256,9 @@ impl Tenant {
                 self.check_customers(Some(wanted), edit.customers.named(), &mut findings).await?;
         }
         edit.ip_allowlist = ip_allowlist.unwrap_or(edit.ip_allowlist);
+        if let Some(wanted) = rate_limits {
+            edit.rate_limits = findings.rate_limits(wanted);
+        }
         if let Some(expiry) = expiry.filter(|expiry| !keeps(*expiry, current)) {
             edit.expires_at = findings.keep(expiry.resolve(self.now(), &world.policy)).flatten();
         }
@@ -410,6 +416,7 @@ pub(crate) fn new_key(
         workspaces,
         customers,
         ip_allowlist,
+        rate_limits,
         expires_at,
     } = edit;
     let now = wardkey.now();
@@ -425,6 +432,7 @@ pub(crate) fn new_key(
         workspaces,
         customers,
         ip_allowlist,
+        rate_limits,
         expires_at,
         secret: NewSecret {
             id: SecretId::mint(now, wardkey.random()),

@@ -252,6 +252,7 @@ async fn operator_permissions_of_a_tenants_key_are_held_by_nobody(world: &World)
         workspaces: wardkey::core::Access::All,
         customers: wardkey::core::Access::All,
         ip_allowlist: Vec::new(),
+        rate_limits: wardkey::core::RateLimits::NONE,
         expires_at: None,
         secret: NewSecret {
             id: wardkey::core::SecretId::mint(world.now(), &random),

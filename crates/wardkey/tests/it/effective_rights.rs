@@ -275,6 +275,7 @@ impl<'w> Stage<'w> {
             workspaces: scope.map_or(Access::All, |scope| Access::specific(places(scope))),
             customers: Access::All,
             ip_allowlist: Vec::new(),
+            rate_limits: wardkey::core::RateLimits::NONE,
             expires_at: None,
             secret: NewSecret {
                 id: SecretId::mint(self.world.now(), &self.random),

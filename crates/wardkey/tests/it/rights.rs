@@ -262,6 +262,7 @@ fn record_of(case: &Case) -> (KeyRecord, CatalogueIndex) {
             .map_or(Access::All, |scope| Access::specific(scope.iter().map(|place| workspace(*place)))),
         customers: Access::All,
         networks: Vec::new(),
+        rate_limits: wardkey::core::RateLimits::NONE,
     };
     (record, CatalogueIndex::new(&Catalogue { groups: vec![group] }))
 }

@@ -1,7 +1,7 @@
 //! Editing keys.
 
-use wardkey::core::{Access, BuiltInRole, Level};
-use wardkey::{Conflict, Expiry, ExpiryPreset, KeyPatch};
+use wardkey::core::{Access, BuiltInRole, Code, Level, RateLimit};
+use wardkey::{Conflict, Expiry, ExpiryPreset, IssueKey, KeyPatch, RateLimitInput};
 
 use crate::answers::{conflict, exceeds, invalid, invalid_field, not_found, version_mismatch};
 use crate::world::{DAY, PRODUCT, World, permissions, user_input};
@@ -21,7 +21,19 @@ on_both!(
     a_broken_rule_is_said_before_a_stale_version,
     an_expired_key_can_be_edited_and_stays_expired,
     one_edits_the_own_keys_and_not_those_of_others,
+    rate_limits_are_chosen_seen_and_edited,
+    every_broken_rule_of_a_rate_limit_is_named,
+    nobody_lifts_a_limit_of_the_own_key_who_does_not_administer_keys,
 );
+
+fn limit(name: &str, limit: u32, window_seconds: u32) -> RateLimitInput {
+    RateLimitInput { name: name.to_owned(), limit, window_seconds }
+}
+
+fn limited(list: &[(&str, u32, u32)]) -> KeyPatch {
+    let limits = list.iter().map(|(name, count, window)| limit(name, *count, *window)).collect();
+    KeyPatch { rate_limits: Some(limits), ..KeyPatch::default() }
+}
 
 fn name(name: &str) -> KeyPatch {
     KeyPatch { name: Some(name.to_owned()), ..KeyPatch::default() }
@@ -111,6 +123,7 @@ async fn an_edit_changes_what_it_names_and_nothing_else(world: &World) {
         workspaces: Some(Access::Specific(vec!["second".into(), world.first.demo_workspace.into()])),
         customers: None,
         ip_allowlist: Some(vec!["192.0.2.0/24".parse().unwrap()]),
+        rate_limits: Some(vec![limit("hourly", 5, 3_600)]),
         expiry: Some(Expiry::In(ExpiryPreset::SevenDays)),
     };
     let after = demo.update_key(before.key.id, before.key.version, patch).await.unwrap();
@@ -121,6 +134,7 @@ async fn an_edit_changes_what_it_names_and_nothing_else(world: &World) {
     assert_eq!(after.permissions, permissions(&["connections:write", "pipelines:run"]));
     assert_eq!(after.workspaces, Access::specific([second.id, world.first.demo_workspace]));
     assert_eq!(after.ip_allowlist, ["192.0.2.0/24".parse().unwrap()]);
+    assert_eq!(after.rate_limits[..], [RateLimit::new("hourly", 5, 3_600).unwrap()]);
     assert_eq!(after.expires_at, Some(world.now().saturating_add(7 * DAY)));
     // For ever: id, organization, environment, principal, who made it and when; and no secret has moved.
     let unmoved = |key: &wardkey::Key| {
@@ -319,4 +333,93 @@ async fn one_edits_the_own_keys_and_not_those_of_others(world: &World) {
         not_found(tenant.delete_key(other.id, None, None).await);
     }
     assert!(world.verify(&of_bob).await.is_ok());
+}
+
+async fn rate_limits_are_chosen_seen_and_edited(world: &World) {
+    let demo = world.demo().await;
+    let input = IssueKey { rate_limits: vec![limit("hourly", 3, 3_600)], ..world.service_input(&[]) };
+    let issued = demo.issue_key(input).await.unwrap();
+    let seen = async || demo.get_key(issued.key.id).await.unwrap();
+    assert_eq!(seen().await.rate_limits[..], [RateLimit::new("hourly", 3, 3_600).unwrap()]);
+    assert_eq!(world.verify(&issued).await.map(drop), Ok(()));
+
+    // Renamed, rotated, edited: the key goes on where it was.
+    let id = issued.key.id;
+    let version = demo.update_key(id, issued.key.version, name("renamed")).await.unwrap().version;
+    let rotated = demo.rotate_key(id, Some(version), DAY).await.unwrap();
+    assert_eq!(world.verify(&rotated).await.map(drop), Ok(()));
+    assert_eq!(world.verify(&issued).await.map(drop), Ok(()));
+    assert_eq!(world.verify(&rotated).await.map(drop), Err(Code::RateLimited));
+    assert_eq!(world.verify(&issued).await.map(drop), Err(Code::RateLimited));
+    let wider = limited(&[("hourly", 4, 3_600)]);
+    let version = demo.update_key(id, rotated.key.version, wider).await.unwrap().version;
+    assert_eq!(world.verify(&issued).await.map(drop), Ok(()));
+    assert_eq!(world.verify(&issued).await.map(drop), Err(Code::RateLimited));
+    let event = world.event("key.update", id).await;
+    assert_eq!(
+        event.details["after"]["rate_limits"],
+        serde_json::json!([{"name": "hourly", "limit": 4, "window_seconds": 3_600}])
+    );
+    demo.update_key(id, version, limited(&[])).await.unwrap();
+    assert_eq!(seen().await.rate_limits[..], []);
+    for _ in 0..10 {
+        assert_eq!(world.verify(&issued).await.map(drop), Ok(()));
+    }
+}
+
+async fn every_broken_rule_of_a_rate_limit_is_named(world: &World) {
+    let demo = world.demo().await;
+    let broken = vec![limit("Hourly", 1, 1), limit("a", 0, 1), limit("b", 1, 0), limit("c", 1, 2_678_401)];
+    let input = IssueKey { rate_limits: broken.clone(), ..world.service_input(&[]) };
+    let expected = [
+        ("/rate_limits/0/name".to_owned(), "malformed"),
+        ("/rate_limits/1/limit".to_owned(), "out_of_range"),
+        ("/rate_limits/2/window_seconds".to_owned(), "out_of_range"),
+        ("/rate_limits/3/window_seconds".to_owned(), "out_of_range"),
+    ];
+    assert_eq!(invalid(demo.issue_key(input).await), expected);
+    let key = world.service_key(&[]).await.key;
+    let update = async |patch| demo.update_key(key.id, key.version, patch).await;
+    assert_eq!(
+        invalid(update(KeyPatch { rate_limits: Some(broken), ..KeyPatch::default() }).await),
+        expected
+    );
+    let twice = update(limited(&[("a", 1, 1), ("b", 1, 1), ("a", 2, 2)])).await;
+    assert_eq!(invalid_field(twice), ("/rate_limits/2/name".to_owned(), "duplicate"));
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    let nine = update(limited(&names.map(|name| (name, 1, 1)))).await;
+    assert_eq!(invalid_field(nine), ("/rate_limits".to_owned(), "too_many"));
+}
+
+async fn nobody_lifts_a_limit_of_the_own_key_who_does_not_administer_keys(world: &World) {
+    let user = world.member("ada", &[BuiltInRole::Member]).await;
+    let demo = world.demo().await;
+    let imposed = vec![limit("hourly", 10, 3_600)];
+    let input = IssueKey { rate_limits: imposed, ..user_input(user, Level::All, &["keys:write"]) };
+    let issued = demo.issue_key(input).await.unwrap();
+    let id = issued.key.id;
+    let session = world.wardkey.enter(&world.in_browser(user).await, &world.first.demo_organization.into());
+    for own in [world.as_key(&issued).await, session.await.unwrap()] {
+        let version = demo.get_key(id).await.unwrap().version;
+        for loosened in [
+            &[][..],
+            &[("hourly", 11, 3_600)],
+            &[("hourly", 10, 3_599)],
+            &[("another", 10, 3_600)],
+            &[("another", 1, 3_600), ("hourly", 20, 7_200)],
+        ] {
+            let answer = own.update_key(id, version, limited(loosened)).await;
+            assert_eq!(exceeds(answer), ["/rate_limits"], "{loosened:?}");
+        }
+        let named = own.update_key(id, version, name("mine")).await.unwrap();
+        let tighter = limited(&[("hourly", 9, 3_600), ("burst", 1, 1)]);
+        let tightened = own.update_key(id, named.version, tighter).await.unwrap();
+        assert_eq!(tightened.rate_limits.len(), 2);
+        // What one has imposed on oneself is a limit like another.
+        assert_eq!(
+            exceeds(own.update_key(id, tightened.version, limited(&[("hourly", 9, 3_600)])).await),
+            ["/rate_limits"]
+        );
+        demo.update_key(id, tightened.version, limited(&[("hourly", 10, 3_600)])).await.unwrap();
+    }
 }

@@ -14,6 +14,7 @@ use super::super::kinds::{Cursor, Description, Name, Reason, Search};
 use super::super::metadata::Metadata;
 use super::super::pages::{default_limit, request};
 use super::super::principals::PrincipalChoice;
+use super::super::rate_limits::RateLimit;
 use super::super::schema::{Misfit, Rule};
 use super::super::text::Text;
 use super::view::{AccessKind, Status};
@@ -209,6 +210,10 @@ pub(super) struct IssueKeyRequest {
     /// From where it may be used; empty is from everywhere.
     #[oai(default, validator(max_items = 100, unique_items))]
     ip_allowlist: Vec<Text<IpNetwork>>,
+    /// How many requests it may make, and how fast. Each request is charged to all of them or to none; the names differ.
+    /// Empty is as many as one likes.
+    #[oai(default, validator(max_items = 8))]
+    rate_limits: Vec<RateLimit>,
     /// How long it lives, as far as the organization's session policy allows. Default: `90d`, or as long as that allows.
     expires_in: Option<ExpiresIn>,
     /// When it ends, instead: in the future, and as the organization's session policy allows; that is at most 365 days
@@ -232,6 +237,7 @@ impl IssueKeyRequest {
             workspaces,
             customers,
             ip_allowlist,
+            rate_limits,
             expires_in,
             expires_at,
             never_expires,
@@ -247,6 +253,7 @@ impl IssueKeyRequest {
             workspaces: workspaces.map(Into::into),
             customers: customers.map(Into::into),
             ip_allowlist: ip_allowlist.into_iter().map(|network| network.0).collect(),
+            rate_limits: rate_limits.into_iter().map(Into::into).collect(),
             expiry: expiry(expires_in, expires_at, never_expires).unwrap_or_default(),
         }
     }
@@ -265,6 +272,7 @@ impl Example for IssueKeyRequest {
             workspaces: Some(WorkspacesChoice::example()),
             customers: None,
             ip_allowlist: Vec::new(),
+            rate_limits: vec![RateLimit::example()],
             expires_in: Some(ExpiresIn::NinetyDays),
             expires_at: None,
             never_expires: None,
@@ -296,6 +304,9 @@ pub(super) struct UpdateKeyRequest {
     /// The whole new list; empty is from everywhere.
     #[oai(validator(max_items = 100, unique_items))]
     ip_allowlist: Option<Vec<Text<IpNetwork>>>,
+    /// The whole new list; empty is as many requests as one likes. To loosen or remove a limit takes `admin:keys`.
+    #[oai(validator(max_items = 8))]
+    rate_limits: Option<Vec<RateLimit>>,
     /// How long it lives from now on.
     expires_in: Option<ExpiresIn>,
     /// When it ends, instead: in the future, and as the organization's session policy allows; that is at most 365 days
@@ -317,6 +328,7 @@ impl UpdateKeyRequest {
             workspaces,
             customers,
             ip_allowlist,
+            rate_limits,
             expires_in,
             expires_at,
             never_expires,
@@ -334,6 +346,7 @@ impl UpdateKeyRequest {
             workspaces: workspaces.map(Into::into),
             customers: customers.map(Into::into),
             ip_allowlist: ip_allowlist.map(|list| list.into_iter().map(|network| network.0).collect()),
+            rate_limits: rate_limits.map(|list| list.into_iter().map(Into::into).collect()),
             expiry: expiry(expires_in, expires_at, never_expires),
         }
     }
@@ -350,6 +363,7 @@ impl Example for UpdateKeyRequest {
             workspaces: None,
             customers: Some(CustomersChoice::example()),
             ip_allowlist: None,
+            rate_limits: None,
             expires_in: Some(ExpiresIn::ThirtyDays),
             expires_at: None,
             never_expires: None,

@@ -11,6 +11,7 @@ use wardkey_core::{
 use super::super::kinds::{Cursor, Description, HintText, Name, SecretText};
 use super::super::metadata::Metadata;
 use super::super::principals::Principal;
+use super::super::rate_limits::RateLimit;
 use super::super::text::Text;
 use super::input::Level;
 
@@ -87,6 +88,9 @@ pub(crate) struct Key {
     /// From where it may be used; empty is from everywhere.
     #[oai(validator(max_items = 100))]
     ip_allowlist: Vec<Text<IpNetwork>>,
+    /// How many requests it may make, and how fast; empty is as many as one likes.
+    #[oai(validator(max_items = 8))]
+    rate_limits: Vec<RateLimit>,
     /// From when on it is refused; absent is never.
     expires_at: Option<Text<Timestamp>>,
     /// Every secret that it has had: the live ones first, the newest of them first.
@@ -122,6 +126,7 @@ impl Key {
             workspaces,
             customers,
             ip_allowlist,
+            rate_limits,
             expires_at,
             state,
             version,
@@ -145,6 +150,7 @@ impl Key {
             workspaces: workspaces.into(),
             customers: customers.into(),
             ip_allowlist: ip_allowlist.into_iter().map(Text).collect(),
+            rate_limits: rate_limits.iter().map(Into::into).collect(),
             expires_at: expires_at.map(Text),
             secrets: secrets.into_iter().map(Into::into).collect(),
             last_used_at: last_used_at.map(Text),
@@ -179,6 +185,7 @@ impl Example for Key {
             workspaces: WorkspaceScope { access: AccessKind::All, ids: Vec::new() },
             customers: CustomerScope { access: AccessKind::All, ids: Vec::new() },
             ip_allowlist: vec![Text::example()],
+            rate_limits: vec![RateLimit::example()],
             expires_at: Some(Text::example()),
             secrets: vec![KeySecret::example()],
             last_used_at: None,

@@ -8,6 +8,7 @@ use wardkey::Caller;
 use super::world::{DAY, World, text};
 
 on_both!(
+    each_call_is_one_request_of_the_key_and_charged_last,
     a_good_key_is_granted_with_what_it_is_and_may,
     a_refused_key_is_an_answer_and_no_error,
     permission_place_and_network_are_part_of_the_question,
@@ -81,6 +82,28 @@ async fn a_refused_key_is_an_answer_and_no_error(world: Arc<World>) {
     assert_eq!(verdict(&answer.expect(200).json()), (false, "key_expired", 401));
 }
 
+async fn each_call_is_one_request_of_the_key_and_charged_last(world: Arc<World>) {
+    let mut body = world.wanted(&[]);
+    body["rate_limits"] = json!([{ "name": "hourly", "limit": 2, "window_seconds": 3600 }]);
+    let issued = world.issue(body).await;
+    let ask = async |permissions: Value| {
+        verify(&world, json!({ "secret": issued["secret"], "permissions": permissions })).await
+    };
+    let left = |answer: &Value| answer["rate_limits"][0]["remaining"].clone();
+    let lacking = ask(json!(["pipelines:run"])).await;
+    assert_eq!((lacking["code"].as_str(), left(&lacking)), (Some("insufficient_permissions"), Value::Null));
+    for remaining in [1, 0] {
+        let granted = ask(json!([])).await;
+        assert_eq!((granted["code"].as_str(), left(&granted)), (Some("granted"), json!(remaining)));
+    }
+    let refused = ask(json!([])).await;
+    assert_eq!(verdict(&refused), (false, "rate_limited", 429));
+    assert_eq!(refused["retry_after_seconds"], 1_800);
+    assert_eq!(
+        refused["rate_limits"],
+        json!([{ "name": "hourly", "limit": 2, "window_seconds": 3600, "remaining": 0, "reset_seconds": 1800 }])
+    );
+}
 async fn permission_place_and_network_are_part_of_the_question(world: Arc<World>) {
     let tenant = world.demo_tenant().await;
     tenant.create_workspace("Europe".to_owned(), Some("eu-1".to_owned()), Vec::new()).await.unwrap();
