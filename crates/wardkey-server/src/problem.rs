@@ -49,7 +49,7 @@ pub(crate) enum Code {
     EmailInUse,
     /// The external id is taken.
     ExternalIdInUse,
-    /// The user is a member already.
+    /// The user is a member already, or has accepted to be one.
     AlreadyMember,
     /// The link leads to logging in only.
     PasswordIsSet,
@@ -134,9 +134,9 @@ const TABLE: &[Row] = &[
     Row(Code::ExternalIdInUse, "external_id_in_use", 409, "External id in use",
         "Another object of this kind has this external id."),
     Row(Code::AlreadyMember, "already_member", 409, "Already a member",
-        "The person is a member of the organization already. Edit the membership instead."),
+        "The person is a member of the organization already: edit the membership, or, before they accept, make another link."),
     Row(Code::PasswordIsSet, "password_is_set", 409, "Password is set",
-        "The link leads to logging in only: the person has a password, or belongs to other organizations too."),
+        "The person has a password, or is a member in full elsewhere: log in, and then accept the link."),
     Row(Code::LastOwner, "last_owner", 409, "Last owner",
         "The organization would be left without an owner. Make somebody else an owner first."),
     Row(Code::NameInUse, "name_in_use", 409, "Name in use",

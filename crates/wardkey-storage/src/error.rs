@@ -75,7 +75,7 @@ pub enum Conflict {
     /// The user is a member already.
     #[error("the user is a member already")]
     AlreadyMember,
-    /// The link leads to logging in only: the person has a password, or is not one organization's alone.
+    /// The person has a password, or one alone would let them in somewhere: the link leads to logging in only.
     #[error("the link leads to logging in only")]
     PasswordIsSet,
     /// The organization would be left without an owner.
