@@ -1,5 +1,5 @@
-//! The page at `/login`, where a person logs in, or follows a link to a first password. It is one document that needs
-//! nothing but this server, and says nothing to any other.
+//! The page at `/login`, where a person logs in, or follows a link: to a first password, or into an organization. It is one
+//! document that needs nothing but this server, and says nothing to any other.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

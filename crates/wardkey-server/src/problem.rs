@@ -49,7 +49,7 @@ pub(crate) enum Code {
     EmailInUse,
     /// The external id is taken.
     ExternalIdInUse,
-    /// The user is a member already.
+    /// The user is a member already, or has accepted to be one.
     AlreadyMember,
     /// The link leads to logging in only.
     PasswordIsSet,
@@ -136,9 +136,9 @@ const TABLE: &[Row] = &[
     Row(Code::ExternalIdInUse, "external_id_in_use", 409, "External id in use",
         "Another object of this kind has this external id."),
     Row(Code::AlreadyMember, "already_member", 409, "Already a member",
-        "The person is a member of the organization already. Edit the membership instead."),
+        "The person is a member of the organization already: edit the membership, or, before they accept, make another link."),
     Row(Code::PasswordIsSet, "password_is_set", 409, "Password is set",
-        "The link leads to logging in only: the person has a password, or belongs to other organizations too."),
+        "The person has a password, or is a member in full elsewhere: log in, and then accept the link."),
     Row(Code::RightsChanged, "rights_changed", 409, "Rights have changed",
         "Roles on which this rests were given or taken while it was under way, and nothing was changed. Send it again."),
     Row(Code::LastOwner, "last_owner", 409, "Last owner",

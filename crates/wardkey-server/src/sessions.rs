@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::cookies::{Cookie, SetCookies};
 use self::cookies::{Cookies, Given};
-use self::limit::LoginLimit;
-pub(crate) use self::limit::limited;
+use self::limit::Limits;
+pub(crate) use self::limit::{limited_by_links, limited_by_logins, limited_by_refreshes};
 use self::origin::OwnOrigin;
 use crate::problem::{Code, Refusal};
 use crate::seal::Seal;
@@ -32,7 +32,7 @@ pub(crate) struct Sessions {
     tokens: Tokens,
     cookies: Cookies,
     origin: OwnOrigin,
-    limit: LoginLimit,
+    limits: Limits,
 }
 
 /// Whether a request comes without any of our cookies, or with one that a browser may have added by itself.
@@ -63,7 +63,7 @@ impl Sessions {
             tokens: Tokens::new(wardkey.clone(), seal, public_url, Arc::clone(&clock), Arc::clone(&random)),
             cookies: Cookies::new(public_url),
             origin: OwnOrigin::new(public_url),
-            limit: LoginLimit::new(),
+            limits: Limits::new(),
             clock,
             random,
         }

@@ -75,7 +75,7 @@ pub enum Conflict {
     /// The user is a member already.
     #[error("the user is a member already")]
     AlreadyMember,
-    /// The link leads to logging in only: the person has a password, or is not one organization's alone.
+    /// The person has a password, or one alone would let them in somewhere: the link leads to logging in only.
     #[error("the link leads to logging in only")]
     PasswordIsSet,
     /// What allowed it is no more: the key has ended, the session is over, or somebody has gained or lost roles meanwhile.

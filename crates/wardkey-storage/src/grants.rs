@@ -15,7 +15,7 @@ use wardkey_core::{
 use crate::columns::{Json, Stored};
 use crate::connection::{Conn, on};
 use crate::error::Corrupt;
-use crate::schema::{member_grants, roles, team_grants, team_members, users};
+use crate::schema::{member_grants, members, roles, team_grants, team_members, users};
 use crate::words::write_standing;
 use crate::{Conflict, Storage, StorageError};
 
@@ -241,45 +241,62 @@ pub(crate) async fn replace_team_grants(
 }
 
 /// How many members are owners, directly or through a team, and may act: who is suspended makes nobody an owner.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owners {
+    /// Those who have accepted to be members.
+    accepted: usize,
+    /// All of them, those who were only invited included.
+    all: usize,
+}
+
 pub(crate) async fn count_owners(
     conn: &mut Conn,
     organization: OrganizationId,
-) -> Result<usize, StorageError> {
+) -> Result<Owners, StorageError> {
     let owner = BuiltInRole::Owner.as_str();
     let mut owners = on!(conn, c => member_grants::table
+        .inner_join(members::table.on(members::organization_id
+            .eq(member_grants::organization_id)
+            .and(members::user_id.eq(member_grants::user_id))))
         .inner_join(users::table.on(users::id.eq(member_grants::user_id)))
         .filter(member_grants::organization_id.eq(Stored(organization)))
         .filter(member_grants::workspace_id.is_null())
         .filter(member_grants::role.eq(owner))
         .filter(users::state.eq(write_standing(Standing::Active)))
-        .select(member_grants::user_id)
-        .load::<Stored<UserId>>(c))?;
+        .select((members::user_id, members::accepted_at.is_not_null()))
+        .load::<(Stored<UserId>, bool)>(c))?;
     owners.extend(on!(conn, c => team_grants::table
         .inner_join(team_members::table.on(team_members::organization_id
             .eq(team_grants::organization_id)
             .and(team_members::team_id.eq(team_grants::team_id))))
+        .inner_join(members::table.on(members::organization_id
+            .eq(team_members::organization_id)
+            .and(members::user_id.eq(team_members::user_id))))
         .inner_join(users::table.on(users::id.eq(team_members::user_id)))
         .filter(team_grants::organization_id.eq(Stored(organization)))
         .filter(team_grants::workspace_id.is_null())
         .filter(team_grants::role.eq(owner))
         .filter(users::state.eq(write_standing(Standing::Active)))
-        .select(team_members::user_id)
-        .load::<Stored<UserId>>(c))?);
+        .select((members::user_id, members::accepted_at.is_not_null()))
+        .load::<(Stored<UserId>, bool)>(c))?);
     owners.sort_unstable();
     owners.dedup();
-    Ok(owners.len())
+    let accepted = owners.iter().filter(|(_, accepted)| *accepted).count();
+    Ok(Owners { accepted, all: owners.len() })
 }
 
-/// Refuses what would leave an organization without an owner that had `before`. The organization's lock is held.
+/// Refuses what would leave an organization without an owner that had one `before`, or without one who has accepted that
+/// had such a one: nobody knows whether who was invited will ever come. The organization's lock is held.
 ///
 /// # Errors
 /// [`LastOwner`](Conflict::LastOwner).
 pub(crate) async fn keep_an_owner(
     conn: &mut Conn,
     organization: OrganizationId,
-    before: usize,
+    before: Owners,
 ) -> Result<(), StorageError> {
-    if before > 0 && count_owners(conn, organization).await? == 0 {
+    let after = count_owners(conn, organization).await?;
+    if (before.all > 0 && after.all == 0) || (before.accepted > 0 && after.accepted == 0) {
         return Err(Conflict::LastOwner.into());
     }
     Ok(())

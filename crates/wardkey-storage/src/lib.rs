@@ -84,7 +84,7 @@ pub use instances::Instance;
 pub use keys::{Creator, Key, KeyEdit, KeyFilter, KeySecret, NewKey, NewSecret};
 pub use links::{Link, LinkPurpose, NewLink};
 pub use login_attempts::{ATTEMPTS_WINDOW, CountedAttempt, MOST_ATTEMPTS, StoredCredential};
-pub use members::{Member, MemberEdit, MemberFilter, Membership, NewMember};
+pub use members::{Acceptance, Member, MemberEdit, MemberFilter, Membership, Memberships, NewMember};
 pub use organizations::{DEFAULT_KEY_LIMIT, NewOrganization, Organization, OrganizationFilter};
 pub use passwords::PasswordHash;
 pub use retention::{Pruned, SIGNING_KEYS_KEPT};

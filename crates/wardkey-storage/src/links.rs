@@ -1,29 +1,36 @@
-//! Links that lead a person to a password: a member's to the first one, an operator's to a new one. What is kept of one
-//! is its digest.
+//! Links: an organization's, by which a person accepts to be its member, with a first password if they have none; and an
+//! operator's, by which a person sets a new one. What is kept of one is its digest.
+
+mod held;
+mod make;
+mod take;
 
 use diesel::{ExpressionMethods as _, JoinOnDsl as _, OptionalExtension as _, QueryDsl as _};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
-use serde_json::json;
-use wardkey_core::{OrganizationId, Standing, Timestamp, UserId};
+use wardkey_core::{OrganizationId, RoleGrant, Standing, Timestamp, UserId};
 
-use crate::audit::{Done, record};
-use crate::columns::Stored;
+use self::held::HeldRole;
+pub(crate) use self::make::replace_link;
+use crate::columns::{Json, Stored};
 use crate::connection::{Conn, on};
-use crate::deployment::lock_operator_organization;
-use crate::passwords::{Reach, load_password, write_password};
+use crate::deployment::find_operator_organization;
+use crate::grants::load_held_roles;
+use crate::passwords::load_password;
 use crate::schema::{links, members, organizations};
-use crate::sessions::end_sessions_of;
-use crate::users::{load_user, lock_user};
-use crate::{Act, Conflict, PasswordHash, Storage, StorageError, User};
+use crate::users::load_user;
+use crate::{Storage, StorageError, User};
 
 /// A link to be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewLink {
     /// The SHA-256 of its token.
     pub digest: [u8; 32],
     /// When it ends.
     pub ends_at: Timestamp,
+    /// What the person was seen to hold when it was decided that the link may be made: in the organization whose link it
+    /// is, for an operator's in the operator organization. Once they hold more, the link is over.
+    pub held: Vec<RoleGrant>,
 }
 
 /// Where a link leads.
@@ -31,7 +38,7 @@ pub struct NewLink {
 pub enum LinkPurpose {
     /// To setting a password.
     SetPassword,
-    /// To logging in: the person has a password already, or is not only the organization's own to name.
+    /// To logging in: the person has a password already, or may be let in somewhere by one.
     LogIn,
 }
 
@@ -47,92 +54,17 @@ pub struct Link {
 }
 
 impl Storage {
-    /// Makes an operator's link for a user, which sets a password whatever the person had; an older one ends. Audited in
-    /// the operator organization.
-    ///
-    /// # Errors
-    /// [`NotFound`](StorageError::NotFound) if there is no such user.
-    pub async fn create_link(&self, act: &Act, user: UserId, link: NewLink) -> Result<(), StorageError> {
-        let act = act.clone();
-        self.write(move |conn| {
-            async move {
-                lock_user(conn, user).await?;
-                let operator = lock_operator_organization(conn, &act).await?;
-                replace_link(conn, user, None, link, operator.now).await?;
-                record(
-                    conn,
-                    &act,
-                    Done {
-                        organization: operator.organization.id,
-                        at: operator.now,
-                        action: "user.create_link",
-                        target: user.to_string(),
-                        details: json!({"after": {"ends_at": link.ends_at.to_string()}}),
-                        subjects: &[],
-                    },
-                )
-                .await
-            }
-            .boxed()
-        })
-        .await
-    }
-
     /// The link with this digest, if it is good.
     pub async fn find_link(&self, digest: [u8; 32], now: Timestamp) -> Result<Option<Link>, StorageError> {
         self.read_snapshot(move |conn| {
             async move {
                 let Some(row) = load_link(conn, &digest, now).await? else { return Ok(None) };
                 let Some(user) = load_user(conn, row.user).await? else { return Ok(None) };
-                let purpose = purpose_of(conn, &row, &user).await?;
-                Ok(Some(Link { user: user.id, email: user.email, purpose }))
-            }
-            .boxed()
-        })
-        .await
-    }
-
-    /// Takes a link in and gives its person this password; every session of the person ends. Of several at once one does
-    /// it. Audited in the operator organization.
-    ///
-    /// # Errors
-    /// [`NotFound`](StorageError::NotFound) if the link is unknown, used or over, or not this user's.
-    /// [`PasswordIsSet`](crate::Conflict::PasswordIsSet) if it leads to logging in only.
-    pub async fn redeem_link(
-        &self,
-        act: &Act,
-        user: UserId,
-        digest: [u8; 32],
-        hash: PasswordHash,
-    ) -> Result<(), StorageError> {
-        let act = act.clone();
-        self.write(move |conn| {
-            async move {
-                // Whoever comes second waits here, and finds the link gone.
-                let person = lock_user(conn, user).await?;
-                let operator = lock_operator_organization(conn, &act).await?;
-                let row = load_link(conn, &digest, operator.now).await?.filter(|row| row.user == user);
-                let row = row.ok_or(StorageError::NotFound)?;
-                if purpose_of(conn, &row, &person).await? == LinkPurpose::LogIn {
-                    return Err(Conflict::PasswordIsSet.into());
+                if row.is_outgrown(conn).await? {
+                    return Ok(None);
                 }
-                let reach = row.organization.map_or(Reach::Everywhere, Reach::Only);
-                write_password(conn, user, &hash, reach, operator.now).await?;
-                let ended = end_sessions_of(conn, user).await?;
-                let invited_to = row.organization.map(|organization| organization.to_string());
-                record(
-                    conn,
-                    &act,
-                    Done {
-                        organization: operator.organization.id,
-                        at: operator.now,
-                        action: "user.set_password",
-                        target: user.to_string(),
-                        details: json!({"ended_sessions": ended, "invited_to": invited_to}),
-                        subjects: &[],
-                    },
-                )
-                .await
+                let purpose = row.purpose(conn, &user).await?;
+                Ok(Some(Link { user: user.id, email: user.email, purpose }))
             }
             .boxed()
         })
@@ -145,6 +77,7 @@ struct LinkRow {
     user: UserId,
     /// The organization that made it for its member; an operator's has none.
     organization: Option<OrganizationId>,
+    held: Vec<HeldRole>,
 }
 
 async fn load_link(
@@ -155,56 +88,89 @@ async fn load_link(
     let row = on!(conn, c => links::table
         .find(&digest[..])
         .filter(links::ends_at.gt(Stored(now)))
-        .select((links::user_id, links::organization_id))
-        .first::<(Stored<UserId>, Option<Stored<OrganizationId>>)>(c))
+        .select((links::user_id, links::organization_id, links::held))
+        .first::<(Stored<UserId>, Option<Stored<OrganizationId>>, Json<Vec<HeldRole>>)>(c))
     .optional()?;
-    Ok(row.map(|(user, organization)| LinkRow { user: user.0, organization: organization.map(|id| id.0) }))
+    Ok(row.map(|(user, organization, Json(held))| LinkRow {
+        user: user.0,
+        organization: organization.map(|id| id.0),
+        held,
+    }))
 }
 
-/// Where the link leads now. An organization names a first password only for who is its own alone: nobody can invite a
-/// person, wait until they belong to others too, and then log in as them.
-async fn purpose_of(conn: &mut Conn, link: &LinkRow, user: &User) -> Result<LinkPurpose, StorageError> {
-    let Some(organization) = link.organization else { return Ok(LinkPurpose::SetPassword) };
-    let joined = on!(conn, c => members::table
-        .inner_join(organizations::table.on(organizations::id.eq(members::organization_id)))
-        .filter(members::user_id.eq(Stored(user.id)))
-        .filter(organizations::deleted_at.is_null())
-        .select(members::organization_id)
-        .load::<Stored<OrganizationId>>(c))?;
-    let its_own_alone = joined == [Stored(organization)];
-    let first = load_password(conn, user.id).await?.is_none();
-    Ok(if first && its_own_alone && user.state == Standing::Active {
-        LinkPurpose::SetPassword
-    } else {
-        LinkPurpose::LogIn
-    })
-}
+impl LinkRow {
+    /// Whether its person has come to hold more than when it was made. Whoever made it was let make it for somebody below
+    /// themselves, and may have it still.
+    async fn is_outgrown(&self, conn: &mut Conn) -> Result<bool, StorageError> {
+        let place = match self.organization {
+            Some(organization) => organization,
+            None => find_operator_organization(conn).await?,
+        };
+        let held = load_held_roles(conn, place, self.user).await?;
+        Ok(!held::covers(&self.held, &held::describe(&held)))
+    }
 
-/// Makes a link for a user whose lock is held; an older one of the same kind ends.
-pub(crate) async fn replace_link(
-    conn: &mut Conn,
-    user: UserId,
-    organization: Option<OrganizationId>,
-    link: NewLink,
-    now: Timestamp,
-) -> Result<(), StorageError> {
-    on!(conn, c => {
-        let older = diesel::delete(links::table.filter(links::user_id.eq(Stored(user)))).into_boxed();
-        match organization {
-            Some(organization) => older.filter(links::organization_id.eq(Stored(organization))),
-            None => older.filter(links::organization_id.is_null()),
+    /// Where it leads now. An organization's link names a first password only where that alone lets nobody in anywhere
+    /// else: whoever made the link may be the one who opens it.
+    async fn purpose(&self, conn: &mut Conn, user: &User) -> Result<LinkPurpose, StorageError> {
+        if self.organization.is_none() {
+            return Ok(LinkPurpose::SetPassword);
         }
-        .execute(c)
-    })?;
-    let NewLink { digest, ends_at } = link;
-    on!(conn, c => diesel::insert_into(links::table)
-        .values((
-            links::digest.eq(&digest[..]),
-            links::user_id.eq(Stored(user)),
-            links::organization_id.eq(organization.map(Stored)),
-            links::created_at.eq(Stored(now)),
-            links::ends_at.eq(Stored(ends_at)),
-        ))
+        let is_first = load_password(conn, user.id).await?.is_none() && !is_let_in(conn, user.id).await?;
+        Ok(if is_first && user.state == Standing::Active {
+            LinkPurpose::SetPassword
+        } else {
+            LinkPurpose::LogIn
+        })
+    }
+}
+
+/// Whether a session of this user would enter any organization.
+async fn is_let_in(conn: &mut Conn, user: UserId) -> Result<bool, StorageError> {
+    let accepted = on!(conn, c => members::table
+        .inner_join(organizations::table.on(organizations::id.eq(members::organization_id)))
+        .filter(members::user_id.eq(Stored(user)))
+        .filter(members::accepted_at.is_not_null())
+        .filter(organizations::deleted_at.is_null())
+        .count()
+        .get_result::<i64>(c))?;
+    Ok(accepted > 0)
+}
+
+/// Ends every link of a person whose row is locked.
+pub(crate) async fn end_links_of_user(conn: &mut Conn, user: UserId) -> Result<(), StorageError> {
+    on!(conn, c => diesel::delete(links::table.filter(links::user_id.eq(Stored(user)))).execute(c))?;
+    Ok(())
+}
+
+/// Ends what operators have made for a person whose row is locked.
+pub(crate) async fn end_operator_links(conn: &mut Conn, user: UserId) -> Result<(), StorageError> {
+    on!(conn, c => diesel::delete(links::table
+        .filter(links::user_id.eq(Stored(user)))
+        .filter(links::organization_id.is_null()))
+        .execute(c))?;
+    Ok(())
+}
+
+/// Ends what an organization has made for one of its members; both locks are held.
+pub(crate) async fn end_links_of_member(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    user: UserId,
+) -> Result<(), StorageError> {
+    on!(conn, c => diesel::delete(links::table
+        .filter(links::organization_id.eq(Stored(organization)))
+        .filter(links::user_id.eq(Stored(user))))
+        .execute(c))?;
+    Ok(())
+}
+
+/// Ends every link of an organization whose lock is held.
+pub(crate) async fn end_links_of_organization(
+    conn: &mut Conn,
+    organization: OrganizationId,
+) -> Result<(), StorageError> {
+    on!(conn, c => diesel::delete(links::table.filter(links::organization_id.eq(Stored(organization))))
         .execute(c))?;
     Ok(())
 }

@@ -14,8 +14,9 @@ use diesel::{
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
-use wardkey_core::{OrganizationId, RoleGrant, Timestamp, UserId};
+use wardkey_core::{OrganizationId, OrganizationKind, RoleGrant, Timestamp, UserId};
 
+pub(crate) use self::add::lock_with_operator;
 use crate::audit::describe_ids;
 use crate::columns::Stored;
 use crate::connection::{Conn, on};
@@ -24,8 +25,9 @@ use crate::grants::{
     load_member_grants, write_grant,
 };
 use crate::keys::{contains_pattern, revoke_keys_of_user};
+use crate::links::end_links_of_member;
 use crate::organizations::LockedOrganization;
-use crate::schema::{links, lower, member_grants, members, users};
+use crate::schema::{lower, member_grants, members, users};
 use crate::users::UserRow;
 use crate::{Grant, NewLink, Page, RoleRef, Storage, StorageError, User};
 
@@ -46,6 +48,9 @@ pub struct Member {
     pub created_at: Timestamp,
     /// When name or grants were last edited.
     pub updated_at: Timestamp,
+    /// When the person came in by a link of the organization, or somebody on the database vouched for them. Until then no
+    /// session of theirs enters; it does not move the version.
+    pub accepted_at: Option<Timestamp>,
 }
 
 /// What an organization may know of a member. Nothing in it tells whether the person was known to the deployment before,
@@ -66,13 +71,16 @@ pub struct Membership {
     pub created_at: Timestamp,
     /// When name or grants were last edited.
     pub updated_at: Timestamp,
+    /// When the person came in by a link of the organization, or somebody on the database vouched for them. Until then no
+    /// session of theirs enters; it does not move the version.
+    pub accepted_at: Option<Timestamp>,
 }
 
 impl From<Member> for Membership {
     fn from(member: Member) -> Self {
-        let Member { user, name, grants, held: _, version, created_at, updated_at } = member;
+        let Member { user, name, grants, held: _, version, created_at, updated_at, accepted_at } = member;
         let email = Storage::fold_email(&user.email);
-        Self { user: user.id, email, name, grants, version, created_at, updated_at }
+        Self { user: user.id, email, name, grants, version, created_at, updated_at, accepted_at }
     }
 }
 
@@ -87,7 +95,7 @@ pub struct NewMember {
     pub name: String,
     /// The roles that are given to the person directly.
     pub grants: Vec<Grant>,
-    /// Leads the person to their first password.
+    /// By which the person accepts, with a first password if they have none.
     pub link: NewLink,
 }
 
@@ -98,6 +106,24 @@ pub struct MemberEdit {
     pub name: String,
     /// The roles that are given to the person directly.
     pub grants: Vec<Grant>,
+}
+
+/// Which memberships of a person are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memberships {
+    /// Those in organizations of these kinds.
+    pub kinds: &'static [OrganizationKind],
+    /// Whether those are left out that the person has not accepted.
+    pub acceptance: Acceptance,
+}
+
+/// Whether a membership must have been accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It must: a session proves no more than that somebody knows a password, which another's link may have set.
+    Required,
+    /// It need not: who the person is, is known from elsewhere.
+    NotRequired,
 }
 
 /// Which members are listed.
@@ -138,7 +164,13 @@ impl Storage {
                         .limit(page.limit.into())
                         .select((
                             (members::user_id, users::folded_email),
-                            (members::name, members::version, members::created_at, members::updated_at),
+                            (
+                                members::name,
+                                members::version,
+                                members::created_at,
+                                members::updated_at,
+                                members::accepted_at,
+                            ),
                         ))
                         .into_boxed();
                     if let Some(after) = page.after {
@@ -164,7 +196,7 @@ impl Storage {
                     grants.entry(user).or_default().push(grant);
                 }
                 let with_grants = |((user, email), row): ((Stored<UserId>, String), MemberRow)| {
-                    let (name, version, created_at, updated_at) = row;
+                    let (name, version, created_at, updated_at, accepted_at) = row;
                     Membership {
                         user: user.0,
                         email,
@@ -173,6 +205,7 @@ impl Storage {
                         version,
                         created_at: created_at.0,
                         updated_at: updated_at.0,
+                        accepted_at: accepted_at.map(|at| at.0),
                     }
                 };
                 Ok(rows.into_iter().map(with_grants).collect())
@@ -183,7 +216,7 @@ impl Storage {
     }
 }
 
-async fn load_member(
+pub(crate) async fn load_member(
     conn: &mut Conn,
     organization: OrganizationId,
     user: UserId,
@@ -194,11 +227,12 @@ async fn load_member(
         .filter(members::user_id.eq(Stored(user)))
         .select((
             UserRow::as_select(),
-            (members::name, members::version, members::created_at, members::updated_at),
+            (members::name, members::version, members::created_at, members::updated_at, members::accepted_at),
         ))
         .first::<(UserRow, MemberRow)>(c))
     .optional()?;
-    let Some((person, (name, version, created_at, updated_at))) = row else { return Ok(None) };
+    let Some((person, row)) = row else { return Ok(None) };
+    let (name, version, created_at, updated_at, accepted_at) = row;
     Ok(Some(Member {
         user: person.try_into()?,
         name,
@@ -207,6 +241,7 @@ async fn load_member(
         version,
         created_at: created_at.0,
         updated_at: updated_at.0,
+        accepted_at: accepted_at.map(|at| at.0),
     }))
 }
 
@@ -227,15 +262,12 @@ pub(crate) async fn end_membership(
     // Grants and places in teams go with the row.
     on!(conn, c => diesel::delete(members::table.find((Stored(organization), Stored(user)))).execute(c))?;
     keep_an_owner(conn, organization, owners).await?;
-    on!(conn, c => diesel::delete(links::table
-        .filter(links::organization_id.eq(Stored(organization)))
-        .filter(links::user_id.eq(Stored(user))))
-        .execute(c))?;
+    end_links_of_member(conn, organization, user).await?;
     Ok(json!({"before": {"grants": describe_grants(&grants)}, "revoked_keys": describe_ids(&revoked)}))
 }
 
 /// What a membership says besides who it is.
-type MemberRow = (String, i64, Stored<Timestamp>, Stored<Timestamp>);
+type MemberRow = (String, i64, Stored<Timestamp>, Stored<Timestamp>, Option<Stored<Timestamp>>);
 
 /// Whether the user is a member.
 pub(crate) async fn is_member(

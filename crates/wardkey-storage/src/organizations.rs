@@ -22,7 +22,7 @@ use crate::idempotency::claim;
 use crate::keys::contains_pattern;
 use crate::schema::{lower, members, organizations};
 use crate::words::{read_kind, read_standing, write_kind, write_standing};
-use crate::{Act, Idempotency, Once, Page, Storage, StorageError};
+use crate::{Acceptance, Act, Idempotency, Memberships, Once, Page, Storage, StorageError};
 
 /// How many keys an organization may have unless another number is set.
 pub const DEFAULT_KEY_LIMIT: u32 = 10;
@@ -167,13 +167,14 @@ impl Storage {
         .await
     }
 
-    /// A page of the organizations of these kinds of which the user is a member.
+    /// A page of the organizations in which the user is one of these members.
     pub async fn list_organizations_of(
         &self,
         user: UserId,
-        kinds: &[OrganizationKind],
+        memberships: Memberships,
         page: Page<OrganizationId>,
     ) -> Result<Vec<Organization>, StorageError> {
+        let Memberships { kinds, acceptance } = memberships;
         let kinds: Vec<_> = kinds.iter().copied().map(write_kind).collect();
         self.read(move |conn| {
             async move {
@@ -189,6 +190,9 @@ impl Storage {
                         .into_boxed();
                     if let Some(after) = page.after {
                         query = query.filter(organizations::id.lt(Stored(after)));
+                    }
+                    if acceptance == Acceptance::Required {
+                        query = query.filter(members::accepted_at.is_not_null());
                     }
                     query.load(c)
                 })?;

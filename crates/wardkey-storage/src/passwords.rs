@@ -7,16 +7,17 @@ use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use serde_json::json;
-use wardkey_core::{OrganizationId, Timestamp, UserId};
+use wardkey_core::{Timestamp, UserId};
 
 use crate::audit::{Done, record};
 use crate::columns::Stored;
 use crate::connection::{Conn, on};
 use crate::deployment::lock_operator_organization;
-use crate::schema::{links, passwords};
+use crate::links::end_operator_links;
+use crate::schema::passwords;
 use crate::sessions::end_sessions_of;
 use crate::users::lock_user;
-use crate::{Act, Actor, Storage, StorageError};
+use crate::{Act, Storage, StorageError};
 
 /// What a password is compared with. It has no `Display` and no `Serialize`; `Debug` prints its name.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,15 +42,8 @@ impl fmt::Debug for PasswordHash {
 }
 
 impl Storage {
-    /// The only organization that the user's password lets the person into, if it is bound to one: it came by a link of
-    /// that organization, and whoever made the link could have chosen it.
-    pub async fn find_password_bound(&self, user: UserId) -> Result<Option<OrganizationId>, StorageError> {
-        self.read(move |conn| load_reach(conn, user).boxed()).await
-    }
-
     /// Gives a user this password, the first or another, and ends every session of the person, that of the actor
-    /// included, and every link. One that the person chose in place of another lets them in where that one did; one that
-    /// somebody else set, everywhere. Audited in the operator organization, without a word on the password.
+    /// included, and what operators' links there are. Audited in the operator organization, without a word on the password.
     ///
     /// # Errors
     /// [`NotFound`](StorageError::NotFound) if there is no such user, or if the actor's session is over.
@@ -64,11 +58,7 @@ impl Storage {
             async move {
                 lock_user(conn, user).await?;
                 let operator = lock_operator_organization(conn, &act).await?;
-                let reach = match act.actor {
-                    Actor::Session { user: actor, .. } if actor == user => Reach::Kept,
-                    _ => Reach::Everywhere,
-                };
-                write_password(conn, user, &hash, reach, operator.now).await?;
+                write_password(conn, user, &hash, operator.now).await?;
                 let ended = end_sessions_of(conn, user).await?;
                 record(
                     conn,
@@ -90,57 +80,29 @@ impl Storage {
     }
 }
 
-/// Where a password lets its person in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Reach {
-    /// Where the one before did.
-    Kept,
-    /// Wherever they are a member.
-    Everywhere,
-    /// In the organization whose link it came by: whoever made that link could have chosen the password.
-    Only(OrganizationId),
-}
-
-/// Writes the hash down, and ends every link of the person; the user's lock is held.
+/// Writes the hash down; the user's lock is held. What operators' links there are would replace it, and end. An
+/// organization's leads to logging in from now on, and stays.
 pub(crate) async fn write_password(
     conn: &mut Conn,
     user: UserId,
     hash: &PasswordHash,
-    reach: Reach,
     now: Timestamp,
 ) -> Result<(), StorageError> {
-    let organization = match reach {
-        Reach::Kept => load_reach(conn, user).await?,
-        Reach::Everywhere => None,
-        Reach::Only(organization) => Some(organization),
-    };
-    on!(conn, c => diesel::delete(links::table.filter(links::user_id.eq(Stored(user)))).execute(c))?;
+    end_operator_links(conn, user).await?;
     on!(conn, c => diesel::insert_into(passwords::table)
         .values((
             passwords::user_id.eq(Stored(user)),
             passwords::hash.eq(hash.expose()),
             passwords::changed_at.eq(Stored(now)),
-            passwords::organization_id.eq(organization.map(Stored)),
         ))
         .on_conflict(passwords::user_id)
         .do_update()
         .set((
             passwords::hash.eq(excluded(passwords::hash)),
             passwords::changed_at.eq(excluded(passwords::changed_at)),
-            passwords::organization_id.eq(excluded(passwords::organization_id)),
         ))
         .execute(c))?;
     Ok(())
-}
-
-/// The only organization that the user's password lets the person into, if it is bound to one.
-async fn load_reach(conn: &mut Conn, user: UserId) -> Result<Option<OrganizationId>, StorageError> {
-    let bound = on!(conn, c => passwords::table
-        .find(Stored(user))
-        .select(passwords::organization_id)
-        .first::<Option<Stored<OrganizationId>>>(c))
-    .optional()?;
-    Ok(bound.flatten().map(|organization| organization.0))
 }
 
 /// The user's hash, if the person has a password.

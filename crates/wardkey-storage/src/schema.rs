@@ -107,6 +107,7 @@ tables! {
         name -> Text,
         version -> BigInt,
         updated_at -> UtcTime,
+        accepted_at -> Nullable<UtcTime>,
     }
 
     member_grants (organization_id, user_id, position) {
@@ -168,7 +169,6 @@ tables! {
         user_id -> SixteenBytes,
         hash -> Text,
         changed_at -> UtcTime,
-        organization_id -> Nullable<SixteenBytes>,
     }
 
     login_attempts (account) {
@@ -183,6 +183,7 @@ tables! {
         organization_id -> Nullable<SixteenBytes>,
         created_at -> UtcTime,
         ends_at -> UtcTime,
+        held -> Document,
     }
 
     sessions (id) {

@@ -68,7 +68,7 @@ impl Wardkey {
         user: UserId,
     ) -> Result<Tenant, Error> {
         let found = self.require_organization(organization).await?;
-        let Some(member) = self.storage().find_member(found.id, user).await? else {
+        let Some(member) = self.find_accepted_member(found.id, user).await? else {
             // Who may not enter the operator organization now acts nowhere, and hears nothing of who exists.
             let operator = match self.in_operator_organization(user, caller.address).await {
                 Err(Error::Denied(_)) => None,
@@ -78,16 +78,14 @@ impl Wardkey {
                 operator.filter(|person| may_act_anywhere(&person.rights)).ok_or(Error::NotFound)?;
             return self.enter_as_owner(&caller.clone().resting_on(operator.held), organization).await;
         };
-        if !self.password_reaches(user, found.id).await? {
-            return Err(Error::NotFound);
-        }
         self.check_entrance(&found, caller.address).await?;
         let Person { rights, held } = self.person(found, member).await?;
         Ok(Tenant::of_person(self.clone(), caller.clone().resting_on(held), rights))
     }
 
-    /// In the place of a user, who must be able to act there. In the operator organization nobody stands in for
-    /// anybody: who may act for the tenants' people does not thereby run the deployment.
+    /// In the place of a user, who must be able to act there; it is enough that the organization has invited them, since
+    /// who they are is for the caller to know. In the operator organization nobody stands in for anybody: who may act for
+    /// the tenants' people does not thereby run the deployment.
     async fn enter_as(
         &self,
         caller: &Caller,
@@ -165,11 +163,15 @@ impl Wardkey {
         Ok(())
     }
 
-    /// Whether who logged in by this user's password may have been the person, as far as this organization can know: a
-    /// password that came by another organization's link may have been chosen by whoever made that link.
-    async fn password_reaches(&self, user: UserId, organization: OrganizationId) -> Result<bool, Error> {
-        let bound = self.storage().find_password_bound(user).await?;
-        Ok(bound.is_none_or(|bound| bound == organization))
+    /// The person as a member, as far as a session of theirs goes: who was only invited is none. Whoever knows the
+    /// password may have it by another organization's link, which tells this one nothing.
+    async fn find_accepted_member(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+    ) -> Result<Option<Member>, Error> {
+        let member = self.storage().find_member(organization, user).await?;
+        Ok(member.filter(|member| member.accepted_at.is_some()))
     }
 
     /// The person in the operator organization, if they are one of its members.
@@ -180,10 +182,7 @@ impl Wardkey {
     ) -> Result<Option<Person>, Error> {
         let Some(state) = self.storage().bootstrap_state().await? else { return Ok(None) };
         let operator = state.operator_organization;
-        let Some(member) = self.storage().find_member(operator, user).await? else { return Ok(None) };
-        if !self.password_reaches(user, operator).await? {
-            return Ok(None);
-        }
+        let Some(member) = self.find_accepted_member(operator, user).await? else { return Ok(None) };
         let found = self.require_organization(&operator.into()).await?;
         self.check_entrance(&found, address).await?;
         Ok(Some(self.person(found, member).await?))

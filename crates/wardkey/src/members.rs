@@ -4,6 +4,7 @@ use wardkey_core::permission::AdminMembers;
 use wardkey_core::{Reference, UserId};
 use wardkey_storage::{Held, MemberEdit, MemberFilter, Membership, NewMember, Once};
 
+use crate::caller::Identity;
 use crate::error::Error;
 use crate::grants::GrantChoice;
 use crate::links::{IssuedLink, generate_link};
@@ -69,7 +70,7 @@ impl Tenant {
     }
 
     /// Makes the person with this address a member, whether or not the deployment knows them already: nothing in the
-    /// answer tells. Needs `admin:members`. Nobody gives a role that exceeds their own rights, and only owners make
+    /// answer tells. They accept by the link, and until then no session of theirs enters. Needs `admin:members`. Nobody gives a role that exceeds their own rights, and only owners make
     /// owners.
     ///
     /// # Errors
@@ -86,7 +87,7 @@ impl Tenant {
         findings.into_result()?;
         self.check_gives(&checked.roles).await?;
         let organization = self.organization_id();
-        let (issued, link) = generate_link(self.now(), self.wardkey.random());
+        let (issued, link) = generate_link(self.now(), self.wardkey.random(), checked.roles);
         let user = UserId::mint(self.wardkey.random());
         let new = NewMember { user, email, name, grants: checked.grants, link };
         let idempotency = self.caller.idempotency(organization, "add_member");
@@ -141,6 +142,22 @@ impl Tenant {
         Ok(member.into())
     }
 
+    /// Takes the word of somebody on the database for who a member is, so that the person needs no link to come in.
+    /// Repeating it changes nothing. `caller` was [local](crate::Caller::local).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for another caller, and if there is no such member; a conflict if the person has a password:
+    /// whoever invited them elsewhere may have set it. [`Error::Unavailable`].
+    pub async fn vouch_for_member(&self, user: &Reference<UserId>) -> Result<(), Error> {
+        if !matches!(self.caller.identity, Identity::Local { .. }) || self.caller.acting_for().is_some() {
+            return Err(Error::NotFound);
+        }
+        let member = self.find_member(user).await?;
+        let (storage, organization) = (self.wardkey.storage(), self.organization_id());
+        storage.accept_member(&self.act(), organization, member.user.id).await?;
+        Ok(())
+    }
+
     /// Ends a membership and revokes that person's keys here; needs `admin:members`.
     ///
     /// # Errors
@@ -157,7 +174,10 @@ impl Tenant {
         Ok(())
     }
 
-    async fn find_member(&self, user: &Reference<UserId>) -> Result<wardkey_storage::Member, Error> {
+    pub(crate) async fn find_member(
+        &self,
+        user: &Reference<UserId>,
+    ) -> Result<wardkey_storage::Member, Error> {
         if !can_exist(user) {
             return Err(Error::NotFound);
         }

@@ -1,5 +1,6 @@
 //! The caller's own business.
 
+mod links;
 mod sessions;
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use wardkey_core::{
     KeyId, KeyRights, OrganizationId, OrganizationKind, PrincipalId, Reference, SessionId, Timestamp, UserId,
     Verification,
 };
-use wardkey_storage::{Key, KeyFilter, Organization, User};
+use wardkey_storage::{Acceptance, Key, KeyFilter, Memberships, Organization, User};
 
 use crate::caller::{ActiveSession, Caller};
 use crate::error::Error;
@@ -115,7 +116,8 @@ impl Own {
     }
 
     /// The organizations in which the caller may act, the newest first: for a key its own, for a person every one of
-    /// which they are a member. In the operator organization nobody stands in for anybody.
+    /// which they have accepted to be a member, for who stands in their place also those that have only invited them. In
+    /// the operator organization nobody stands in for anybody.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -132,19 +134,14 @@ impl Own {
             }
             Whose::Person(ActiveSession { user, .. }) | Whose::StandIn(user) => {
                 let storage = self.wardkey.storage();
-                let asked = page.with_one_more();
-                let mut items = storage.list_organizations_of(*user, self.kinds(), asked).await?;
-                if let Some(bound) = self.bound().await? {
-                    items.retain(|organization| organization.id == bound);
-                }
-                items
+                storage.list_organizations_of(*user, self.memberships(), page.with_one_more()).await?
             }
         };
         Ok(PageOf::cut(items, &page))
     }
 
     /// The caller's own keys that pass the filter, the newest first: for a key those of its principal in its
-    /// organization, for a person their user keys in every organization of which they are a member.
+    /// organization, for a person their user keys in every [organization](Self::organizations) of theirs.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -167,10 +164,9 @@ impl Own {
             Whose::Key(verification) => {
                 storage.list_keys(verification.key.organization, &filter, self.now(), asked).await?
             }
-            Whose::Person(ActiveSession { user, .. }) | Whose::StandIn(user) => match self.bound().await? {
-                Some(organization) => storage.list_keys(organization, &filter, self.now(), asked).await?,
-                None => storage.list_keys_of_user(*user, self.kinds(), &filter, self.now(), asked).await?,
-            },
+            Whose::Person(ActiveSession { user, .. }) | Whose::StandIn(user) => {
+                storage.list_keys_of_user(*user, self.memberships(), &filter, self.now(), asked).await?
+            }
         };
         Ok(PageOf::cut(items, &page))
     }
@@ -191,21 +187,17 @@ impl Own {
         Ok(key)
     }
 
-    /// The only organization into which the password of who is logged in leads, if it is bound to one.
-    async fn bound(&self) -> Result<Option<OrganizationId>, Error> {
+    /// In which of their organizations a person acts: by a session where they have accepted to be a member, and by who
+    /// stands in their place, and knows who they are, in every tenant's.
+    fn memberships(&self) -> Memberships {
         match self.whose {
-            Whose::Person(ActiveSession { user, .. }) => {
-                Ok(self.wardkey.storage().find_password_bound(user).await?)
+            Whose::StandIn(_) => {
+                Memberships { kinds: &[OrganizationKind::Tenant], acceptance: Acceptance::NotRequired }
             }
-            Whose::Key(_) | Whose::StandIn(_) => Ok(None),
-        }
-    }
-
-    /// In which kinds of organizations a person acts.
-    fn kinds(&self) -> &'static [OrganizationKind] {
-        match self.whose {
-            Whose::StandIn(_) => &[OrganizationKind::Tenant],
-            Whose::Key(_) | Whose::Person(_) => &[OrganizationKind::Tenant, OrganizationKind::Operator],
+            Whose::Key(_) | Whose::Person(_) => Memberships {
+                kinds: &[OrganizationKind::Tenant, OrganizationKind::Operator],
+                acceptance: Acceptance::Required,
+            },
         }
     }
 

@@ -1,7 +1,7 @@
 //! Users: people, deployment-wide. Who administers an organization knows them as members only.
 
 use wardkey_core::permission::OperatorUsers;
-use wardkey_core::{PermissionSet, Reference, Rights, Standing, UserId};
+use wardkey_core::{PermissionSet, Reference, Rights, RoleGrant, Standing, UserId};
 use wardkey_storage::{NewUser, Once, User, UserEdit, UserFilter};
 
 use crate::deployment::{DeploymentHandle, DeploymentRights};
@@ -114,7 +114,7 @@ impl DeploymentHandle {
         Ok(user)
     }
 
-    /// Suspends a user everywhere: every session of that person ends, and the person's keys stop working, though they
+    /// Suspends a user everywhere: every session of that person and every link for them ends, and the person's keys stop working, though they
     /// keep their places. Needs `operator:users`. Repeating it changes nothing.
     ///
     /// # Errors
@@ -177,16 +177,27 @@ impl DeploymentHandle {
     /// The user, if nobody above the caller: among the people who run the deployment, whoever may do something that the
     /// caller may not is not changed by the caller, who could otherwise become them by a new password.
     pub(crate) async fn find_changeable(&self, user: &Reference<UserId>) -> Result<User, Error> {
+        Ok(self.find_changeable_with_roles(user).await?.0)
+    }
+
+    /// The same, with the roles by which it was decided: those that the user holds in the operator organization, where it
+    /// is enough to be invited.
+    pub(crate) async fn find_changeable_with_roles(
+        &self,
+        user: &Reference<UserId>,
+    ) -> Result<(User, Vec<RoleGrant>), Error> {
         let found = self.get_user(user).await?;
-        let held = match &self.rights {
-            DeploymentRights::Everything => return Ok(found),
-            DeploymentRights::Held(held) => held,
-            DeploymentRights::Nothing => &PermissionSet::EMPTY,
-        };
         let storage = self.wardkey.storage();
         let Some(state) = storage.bootstrap_state().await? else { return Err(Error::NotFound) };
         let operator = state.operator_organization;
-        let Some(member) = storage.find_member(operator, found.id).await? else { return Ok(found) };
+        let Some(member) = storage.find_member(operator, found.id).await? else {
+            return Ok((found, Vec::new()));
+        };
+        let held = match &self.rights {
+            DeploymentRights::Everything => return Ok((found, member.held)),
+            DeploymentRights::Held(held) => held,
+            DeploymentRights::Nothing => &PermissionSet::EMPTY,
+        };
         let organization = storage.find_organization(&operator.into()).await?.ok_or(Error::NotFound)?;
         let record = self.wardkey.organization_record(organization).await?;
         let theirs = Rights::of_user(&record, &member.held, &self.wardkey.catalogue_index().await?);
@@ -197,6 +208,6 @@ impl DeploymentHandle {
                 "the user may do more with the deployment than the caller: nobody changes those above them";
             return Err(Error::ExceedsOwnRights(vec![exceeds("", detail.to_owned())]));
         }
-        Ok(found)
+        Ok((found, member.held))
     }
 }

@@ -35,6 +35,7 @@ DROP TABLE teams;
 DROP TABLE roles;
 
 DROP INDEX members_user;
+ALTER TABLE members DROP COLUMN accepted_at;
 ALTER TABLE members DROP COLUMN updated_at;
 ALTER TABLE members DROP COLUMN version;
 ALTER TABLE members DROP COLUMN name;

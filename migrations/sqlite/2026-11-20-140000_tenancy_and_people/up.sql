@@ -29,6 +29,10 @@ ALTER TABLE members ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE members ADD COLUMN updated_at INTEGER NOT NULL DEFAULT 0;
 UPDATE members SET updated_at = created_at, name = (SELECT users.name FROM users WHERE users.id = members.user_id);
 
+-- When the person came in by a link of the organization; until then it knows an address and not who has it, and no session
+-- enters. So it is with whoever was a member before there were links.
+ALTER TABLE members ADD COLUMN accepted_at INTEGER;
+
 -- In which organizations a person is.
 CREATE INDEX members_user ON members (user_id);
 
@@ -112,13 +116,11 @@ CREATE TABLE session_policies (
     updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Apart from the users, so that whoever may read those cannot read these. A password that was named by a link of an
--- organization lets its person into that one only, until the operator replaces it.
+-- Apart from the users, so that whoever may read those cannot read these.
 CREATE TABLE passwords (
     user_id BLOB NOT NULL PRIMARY KEY REFERENCES users (id),
     hash TEXT NOT NULL,
-    changed_at INTEGER NOT NULL,
-    organization_id BLOB REFERENCES organizations (id)
+    changed_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- By the digest of the address in lower case, whether or not there is such a user.
@@ -128,13 +130,16 @@ CREATE TABLE login_attempts (
     last_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Links that lead a person to their first password, or an operator's that replace a lost one; these have no organization.
+-- Links by which a person accepts to be a member, with a first password if they have none; or an operator's, which replace
+-- a lost one: these have no organization. held is what the person was seen to hold when whoever made the link was let make
+-- it, in that organization or in the operator's; whoever holds more by now has outgrown the link.
 CREATE TABLE links (
     digest BLOB NOT NULL PRIMARY KEY,
     user_id BLOB NOT NULL REFERENCES users (id),
     organization_id BLOB REFERENCES organizations (id),
     created_at INTEGER NOT NULL,
-    ends_at INTEGER NOT NULL
+    ends_at INTEGER NOT NULL,
+    held TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX links_user ON links (user_id);
 

@@ -112,17 +112,24 @@ pub(crate) struct AsPerson {
 pub(crate) struct Anybody {
     /// Where the request comes from.
     pub(crate) visitor: Visitor,
-    /// The digest of the refresh token that it has.
-    pub(crate) presented: Option<[u8; 32]>,
     pub(crate) app: Arc<App>,
+}
+
+/// Anybody who may show a refresh token. Who only wants to log in is not asked for one: another site of the domain may
+/// have planted it.
+pub(crate) struct Presenting {
+    /// The digest of the refresh token that the request has.
+    pub(crate) presented: Option<[u8; 32]>,
+    /// The request.
+    pub(crate) from: Anybody,
 }
 
 /// Anybody who may be logged in, and be it for the last time.
 pub(crate) struct Leaving {
     /// The session that the request is of, if it is of one.
     pub(crate) session: Option<ActiveSession>,
-    /// The request.
-    pub(crate) from: Anybody,
+    /// The request, and its refresh token.
+    pub(crate) presenting: Presenting,
 }
 
 fn app(request: &Request) -> Result<&Arc<App>, Refusal> {
@@ -356,8 +363,24 @@ impl<'a> ApiExtractor<'a> for Anybody {
     ) -> Result<Self> {
         let app = app(request)?;
         app.sessions.check_origin(request)?;
-        let presented = app.sessions.presented(request)?;
-        Ok(Self { visitor: visitor(request), presented, app: Arc::clone(app) })
+        Ok(Self { visitor: visitor(request), app: Arc::clone(app) })
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Presenting {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::PoemExtractor];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let from = Anybody::from_request(request, body, ExtractParamOptions::default()).await?;
+        let presented = from.app.sessions.presented(request)?;
+        Ok(Self { presented, from })
     }
 }
 
@@ -372,8 +395,8 @@ impl<'a> ApiExtractor<'a> for Leaving {
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let from = Anybody::from_request(request, body, ExtractParamOptions::default()).await?;
-        let session = match from.app.sessions.resume(request).await {
+        let presenting = Presenting::from_request(request, body, ExtractParamOptions::default()).await?;
+        let session = match presenting.from.app.sessions.resume(request).await {
             Ok(session) => session,
             // Whoever has no good access token any more may still leave.
             Err(refusal) if refusal.problem().code() == Code::SessionEnded.as_str() => None,
@@ -382,6 +405,6 @@ impl<'a> ApiExtractor<'a> for Leaving {
         if let Some(session) = session {
             edge::note_session(request, session.id());
         }
-        Ok(Self { session, from })
+        Ok(Self { session, presenting })
     }
 }

@@ -4,7 +4,7 @@ mod input;
 
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
-use poem_openapi::{ApiResponse, Object, OpenApi};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use wardkey::Membership;
 use wardkey_core::permission::AdminMembers;
 use wardkey_core::{Reference, Timestamp, UserId};
@@ -49,8 +49,12 @@ impl Members {
     /// Add a member
     ///
     /// By e-mail address. The answer is the same whether or not the person is known to the deployment, and always has a link,
-    /// for you to send: nobody else is told. The link leads a person who has no password, and belongs to no other organization,
-    /// to choosing the first one; it leads everybody else to logging in. It is good for 7 days, and once.
+    /// for you to send: nobody else is told. The link leads a person who has no password to choosing the first one, and
+    /// everybody else to logging in; by either they accept. It is good for 7 days, and once; `create_member_link` makes another.
+    ///
+    /// Until the person accepts they are `pending`: no session of theirs enters the organization or hears of it, whoever else
+    /// has invited them. They hold their roles all the same, so that keys can be issued for them and your backend can act for
+    /// them; of the owners they are the last one only where nobody else is one.
     ///
     /// Nobody gives a role that exceeds their own rights, and only owners make owners.
     #[oai(path = "/organizations/:organization_id/members", method = "post", operation_id = "add_member")]
@@ -186,7 +190,7 @@ impl From<Membership> for MemberAnswer {
 
 #[derive(ApiResponse)]
 enum AddedAnswer {
-    /// The person is a member.
+    /// The person is a member, and has not accepted yet.
     #[oai(status = 201)]
     Created(
         Json<AddedMember>,
@@ -228,15 +232,28 @@ struct Member {
     /// Moves with each edit; the `ETag`, without quotes.
     #[oai(validator(minimum(value = "1"), maximum(value = "9007199254740991")))]
     version: i64,
-    /// When the person became a member.
+    /// When the person was added.
     created_at: Text<Timestamp>,
     /// When the member was last edited.
     updated_at: Text<Timestamp>,
+    /// Whether the person has accepted.
+    state: MemberState,
+    /// When the person accepted; absent as long as they have not.
+    accepted_at: Option<Text<Timestamp>>,
+}
+
+/// `pending`: was added, and has not accepted by the link yet; no session of theirs enters the organization. `accepted`: a
+/// member in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+enum MemberState {
+    Pending,
+    Accepted,
 }
 
 impl From<Membership> for Member {
     fn from(member: Membership) -> Self {
-        let Membership { user, email, name, grants, version, created_at, updated_at } = member;
+        let Membership { user, email, name, grants, version, created_at, updated_at, accepted_at } = member;
         Self {
             id: user.into(),
             email: Email(email).into(),
@@ -245,6 +262,8 @@ impl From<Membership> for Member {
             version,
             created_at: created_at.into(),
             updated_at: updated_at.into(),
+            state: if accepted_at.is_some() { MemberState::Accepted } else { MemberState::Pending },
+            accepted_at: accepted_at.map(Into::into),
         }
     }
 }
@@ -259,6 +278,8 @@ impl Example for Member {
             version: 1,
             created_at: Text::example(),
             updated_at: Text::example(),
+            state: MemberState::Accepted,
+            accepted_at: Some(Text::example()),
         }
     }
 }

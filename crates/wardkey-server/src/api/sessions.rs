@@ -9,12 +9,12 @@ use wardkey_core::{FieldError, SessionId};
 
 use self::view::{ChangePasswordRequest, CreateSessionRequest, MySessions, Session};
 use super::answer::{Answer, Refusals, WithCookies};
-use super::credentials::{Anybody, AsPerson, Leaving};
+use super::credentials::{Anybody, AsPerson, Leaving, Presenting};
 use super::parameters::InPath;
 use super::{App, Tag};
 use crate::json::Strict;
 use crate::problem::{Code, Refusal};
-use crate::sessions::limited;
+use crate::sessions::{limited_by_logins, limited_by_refreshes};
 
 pub(super) struct SessionOperations;
 
@@ -27,7 +27,12 @@ impl SessionOperations {
     /// instead.
     ///
     /// Whether the address is unknown, the password is wrong or the person may not log in makes no difference to the answer.
-    #[oai(path = "/sessions", method = "post", operation_id = "create_session", transform = "limited")]
+    #[oai(
+        path = "/sessions",
+        method = "post",
+        operation_id = "create_session",
+        transform = "limited_by_logins"
+    )]
     async fn create_session(
         &self,
         from: Anybody,
@@ -35,7 +40,7 @@ impl SessionOperations {
         body: Strict<CreateSessionRequest>,
     ) -> Answer<WithCookies<SessionCreated>, LoggingIn> {
         let CreateSessionRequest { email, password } = body.value;
-        let Anybody { visitor, presented: _, app } = from;
+        let Anybody { visitor, app } = from;
         // Whoever is not looked at loses no attempt, and the database hears of no more people than can be looked at.
         let turn = app.passwords.turn().await?;
         let credential = app.wardkey.sign_in(visitor.clone()).begin_login(&email.0.0).await?.credential;
@@ -60,10 +65,13 @@ impl SessionOperations {
         path = "/sessions/refresh",
         method = "post",
         operation_id = "refresh_session",
-        transform = "limited"
+        transform = "limited_by_refreshes"
     )]
-    async fn refresh_session(&self, from: Anybody) -> Answer<WithCookies<Json<Session>>, Refreshing> {
-        let Anybody { visitor, presented, app } = from;
+    async fn refresh_session(
+        &self,
+        presenting: Presenting,
+    ) -> Answer<WithCookies<Json<Session>>, Refreshing> {
+        let Presenting { presented, from: Anybody { visitor, app } } = presenting;
         let ended = || {
             let problem = app.sessions.no_cookies().on(Code::SessionEnded.problem());
             Err(Refusal::from(problem).into())
@@ -86,7 +94,8 @@ impl SessionOperations {
     /// Ends the session of this browser, at once and for ever, and takes its cookies away. It succeeds if there is none.
     #[oai(path = "/sessions/current", method = "delete", operation_id = "delete_current_session")]
     async fn delete_current_session(&self, leaving: Leaving) -> Answer<WithCookies<Done>, Leave> {
-        let Leaving { session, from: Anybody { visitor, presented, app } } = leaving;
+        let Leaving { session, presenting: Presenting { presented, from: Anybody { visitor, app } } } =
+            leaving;
         let sign_in = app.wardkey.sign_in(visitor);
         let session = match (session, presented) {
             (Some(session), _) => Some(session),
@@ -141,7 +150,12 @@ impl SessionOperations {
     /// Change one's own password
     ///
     /// It takes the present one. All of the person's sessions end, and this browser is given a new one.
-    #[oai(path = "/me/password", method = "post", operation_id = "change_my_password", transform = "limited")]
+    #[oai(
+        path = "/me/password",
+        method = "post",
+        operation_id = "change_my_password",
+        transform = "limited_by_logins"
+    )]
     async fn change_my_password(
         &self,
         person: AsPerson,

@@ -74,6 +74,7 @@ impl UserCommand {
                     let grants = vec![Grant::organization_wide(BuiltInRole::Owner).into()];
                     let (email, name) = (user.email.clone(), Some(user.name.clone()));
                     operator.add_member(AddMember { email, name, grants }).await?;
+                    operator.vouch_for_member(&user.id.into()).await?;
                 }
                 if local.is_for_people() {
                     let email = &user.email;

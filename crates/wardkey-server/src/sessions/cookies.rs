@@ -1,5 +1,6 @@
 //! The two cookies of a session (RFC 6265bis): the access token goes with every request, the refresh token only to where
-//! sessions are made and ended. No script can read either.
+//! sessions are made and ended, unless it can be kept from being planted, which takes the whole host and is worth more. No
+//! script can read either.
 
 use std::time::Duration;
 
@@ -63,17 +64,20 @@ impl Cookies {
         let prefix = url.as_ref().map_or("", |url| url.path().trim_end_matches('/'));
         let secure = if is_https { "; Secure" } else { "" };
         let below = if is_https { "__Secure-" } else { "" };
-        // `__Host-` is for the whole host alone.
-        let whole = if is_https && prefix.is_empty() { "__Host-" } else { below };
+        // `__Host-` is for the whole host alone: no other host of the domain can set it, neither in place of ours nor beside
+        // it.
+        let is_whole = is_https && prefix.is_empty();
+        let name = if is_whole { "__Host-" } else { below };
         let path = if prefix.is_empty() { "/" } else { prefix };
+        let refresh_path = if is_whole { "/".to_owned() } else { format!("{prefix}/v1/sessions") };
         Self {
             access: Place {
-                name: format!("{whole}wardkey_session"),
+                name: format!("{name}wardkey_session"),
                 attributes: format!("; Path={path}; HttpOnly; SameSite=Lax{secure}"),
             },
             refresh: Place {
-                name: format!("{below}wardkey_refresh"),
-                attributes: format!("; Path={prefix}/v1/sessions; HttpOnly; SameSite=Strict{secure}"),
+                name: format!("{name}wardkey_refresh"),
+                attributes: format!("; Path={refresh_path}; HttpOnly; SameSite=Strict{secure}"),
             },
         }
     }
@@ -145,7 +149,7 @@ mod tests {
             set(Some("https://keys.example.com")),
             [
                 "__Host-wardkey_session=a; Max-Age=600; Path=/; HttpOnly; SameSite=Lax; Secure",
-                "__Secure-wardkey_refresh=r; Max-Age=7; Path=/v1/sessions; HttpOnly; SameSite=Strict; Secure",
+                "__Host-wardkey_refresh=r; Max-Age=7; Path=/; HttpOnly; SameSite=Strict; Secure",
             ]
         );
         assert_eq!(

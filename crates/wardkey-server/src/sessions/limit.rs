@@ -26,8 +26,19 @@ pub(crate) const REFILL_SECONDS: u64 = 6;
 /// After how many attempts, of all clients, those are forgotten that have all of theirs again.
 const SWEEP: u32 = 1_000;
 
+/// What is counted apart, so that one does not use up the attempts at another: who has none left to log in still stays logged
+/// in, and a page full of tabs that refresh does not keep anybody from logging in.
+pub(super) struct Limits {
+    /// Passwords that are tried.
+    logins: Limit,
+    /// Refresh tokens.
+    refreshes: Limit,
+    /// Links that are looked at or taken in.
+    links: Limit,
+}
+
 /// Counts attempts by address.
-pub(super) struct LoginLimit {
+struct Limit {
     config: GovernorConfig<ByAddress, NoOpMiddleware>,
     seen: AtomicU32,
 }
@@ -58,8 +69,14 @@ fn client(address: IpAddr) -> IpAddr {
     }
 }
 
-impl LoginLimit {
+impl Limits {
     pub(super) fn new() -> Self {
+        Self { logins: Limit::new(), refreshes: Limit::new(), links: Limit::new() }
+    }
+}
+
+impl Limit {
+    fn new() -> Self {
         Self::with_refill(Duration::from_secs(REFILL_SECONDS))
     }
 
@@ -89,8 +106,25 @@ impl LoginLimit {
     }
 }
 
-/// The same operation, for clients that have an attempt left. It needs the guard around it.
-pub(crate) fn limited<E: Endpoint + 'static>(inner: E) -> impl Endpoint<Output = Response> {
+/// The same operation, for clients that have a password left to try. It needs the guard around it.
+pub(crate) fn limited_by_logins<E: Endpoint + 'static>(inner: E) -> impl Endpoint<Output = Response> {
+    limited(inner, |limits| &limits.logins)
+}
+
+/// Likewise, a refresh token.
+pub(crate) fn limited_by_refreshes<E: Endpoint + 'static>(inner: E) -> impl Endpoint<Output = Response> {
+    limited(inner, |limits| &limits.refreshes)
+}
+
+/// Likewise, a link.
+pub(crate) fn limited_by_links<E: Endpoint + 'static>(inner: E) -> impl Endpoint<Output = Response> {
+    limited(inner, |limits| &limits.links)
+}
+
+fn limited<E: Endpoint + 'static>(
+    inner: E,
+    which: fn(&Limits) -> &Limit,
+) -> impl Endpoint<Output = Response> {
     let inner = Arc::new(inner);
     make(move |request: Request| {
         let inner = Arc::clone(&inner);
@@ -98,7 +132,7 @@ pub(crate) fn limited<E: Endpoint + 'static>(inner: E) -> impl Endpoint<Output =
             let app = request.data::<Arc<App>>().ok_or(Refusal::from(Code::InternalError))?;
             // Another site's requests are refused uncounted: no page may use up somebody's attempts.
             app.sessions.check_origin(&request)?;
-            app.sessions.limit.count(wardkey_poem::admission(&request).map(Admission::address)?)?;
+            which(&app.sessions.limits).count(wardkey_poem::admission(&request).map(Admission::address)?)?;
             inner.call(request).await.map(IntoResponse::into_response)
         }
     })
@@ -110,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_client_has_ten_attempts_and_hears_how_long_to_wait_for_the_next() {
-        let limit = LoginLimit::new();
+        let limit = Limit::new();
         let address = |text: &str| Some(text.parse().unwrap());
         for _ in 0..BURST {
             limit.count(address("203.0.113.7")).unwrap();
@@ -134,7 +168,7 @@ mod tests {
 
     #[test]
     fn clients_that_have_all_of_their_attempts_again_are_forgotten() {
-        let limit = LoginLimit::with_refill(Duration::from_nanos(1));
+        let limit = Limit::with_refill(Duration::from_nanos(1));
         for index in 0..SWEEP * 2 {
             limit.count(Some(IpAddr::from(index.to_be_bytes()))).unwrap();
         }

@@ -11,7 +11,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
-use wardkey_core::{KeyId, KeyStatus, OrganizationId, OrganizationKind, PrincipalId, Timestamp, UserId};
+use wardkey_core::{KeyId, KeyStatus, OrganizationId, PrincipalId, Timestamp, UserId};
 
 use super::row::{KeyRow, load_key, load_secrets};
 use super::{Key, KeyFilter, KeySecret};
@@ -20,7 +20,7 @@ use crate::connection::{Conn, on};
 use crate::error::Corrupt;
 use crate::schema::{keys, lower, members, organizations, secrets};
 use crate::words::write_kind;
-use crate::{Page, Storage, StorageError};
+use crate::{Acceptance, Memberships, Page, Storage, StorageError};
 
 /// Keys that take a place at an instant: what [`KeyStatus::counts_towards_limit`] says, in SQL.
 macro_rules! takes_place {
@@ -51,18 +51,18 @@ impl Storage {
         self.read_snapshot(move |conn| load_page(conn, within, filter, now, page).boxed()).await
     }
 
-    /// A page of the keys of a user that pass the filter, over all organizations of these kinds of which the user is a
-    /// member, deleted ones left out. Statuses are those at `now`.
+    /// A page of the keys of a user that pass the filter, over all organizations in which the user is one of these
+    /// members, deleted ones left out. Statuses are those at `now`.
     pub async fn list_keys_of_user(
         &self,
         user: UserId,
-        kinds: &[OrganizationKind],
+        memberships: Memberships,
         filter: &KeyFilter,
         now: Timestamp,
         page: Page<KeyId>,
     ) -> Result<Vec<Key>, StorageError> {
         let filter = KeyFilter { principal: Some(PrincipalId::User(user)), ..filter.clone() };
-        let within = Within::MembershipsOf(user, kinds.iter().copied().map(write_kind).collect());
+        let within = Within::MembershipsOf(user, memberships);
         self.read_snapshot(move |conn| load_page(conn, within, filter, now, page).boxed()).await
     }
 
@@ -80,8 +80,8 @@ impl Storage {
 enum Within {
     /// In one organization.
     Organization(OrganizationId),
-    /// In every organization of these kinds of which the user is a member.
-    MembershipsOf(UserId, Vec<&'static str>),
+    /// In every organization where the user is one of these members.
+    MembershipsOf(UserId, Memberships),
 }
 
 async fn load_page(
@@ -107,14 +107,19 @@ async fn load_page(
             .into_boxed();
         query = match &within {
             Within::Organization(id) => query.filter(keys::organization_id.eq(Stored(*id))),
-            Within::MembershipsOf(user, kinds) => query.filter(keys::organization_id.eq_any(
-                members::table
-                    .inner_join(organizations::table.on(organizations::id.eq(members::organization_id)))
-                    .filter(members::user_id.eq(Stored(*user)))
-                    .filter(organizations::deleted_at.is_null())
-                    .filter(organizations::kind.eq_any(kinds))
-                    .select(members::organization_id),
-            )),
+            Within::MembershipsOf(user, Memberships { kinds, acceptance }) => {
+                let kinds = kinds.iter().copied().map(write_kind);
+                let any = (*acceptance == Acceptance::NotRequired).into_sql::<Bool>();
+                query.filter(keys::organization_id.eq_any(
+                    members::table
+                        .inner_join(organizations::table.on(organizations::id.eq(members::organization_id)))
+                        .filter(members::user_id.eq(Stored(*user)))
+                        .filter(members::accepted_at.is_not_null().or(any))
+                        .filter(organizations::deleted_at.is_null())
+                        .filter(organizations::kind.eq_any(kinds))
+                        .select(members::organization_id),
+                ))
+            }
         };
         if let Some(after) = page.after {
             query = query.filter(keys::id.lt(Stored(after)));

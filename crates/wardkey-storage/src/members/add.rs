@@ -20,8 +20,8 @@ use crate::users::{Provisioned, provision_user};
 use crate::{Act, Conflict, Idempotency, NewUser, Once, Storage, StorageError};
 
 impl Storage {
-    /// Makes the user with this address a member, and a user if there is none; what comes back is the same. Another link
-    /// of that organization for the person is replaced. Audited there, and a new user in the operator organization.
+    /// Makes the user with this address a member who has not accepted yet, and a user if there is none; what comes back is
+    /// the same. Audited there, and a new user in the operator organization.
     ///
     /// # Errors
     /// [`NotFound`](StorageError::NotFound) if the organization, a workspace or a role does not exist there;
@@ -97,14 +97,14 @@ impl Storage {
 }
 
 /// The organizations whose locks this transaction holds.
-struct Locked {
-    here: LockedOrganization,
-    /// The operator organization, if something is to be told there that is told nowhere else.
-    operator: Option<LockedOrganization>,
+pub(crate) struct Locked {
+    pub(crate) here: LockedOrganization,
+    /// The operator organization, if something is to be told there that is told nowhere else, and it is another.
+    pub(crate) operator: Option<LockedOrganization>,
 }
 
 /// Takes the locks in the order of ids.
-async fn lock_with_operator(
+pub(crate) async fn lock_with_operator(
     conn: &mut Conn,
     act: &Act,
     organization: OrganizationId,

@@ -13,6 +13,7 @@ use crate::columns::Stored;
 use crate::connection::{Conn, on};
 use crate::deployment::find_operator_organization;
 use crate::keys::revoke_keys_of_organization;
+use crate::links::end_links_of_organization;
 use crate::schema::organizations;
 use crate::words::write_standing;
 use crate::{Act, Conflict, Storage, StorageError};
@@ -170,7 +171,7 @@ impl Storage {
         .await
     }
 
-    /// Deletes an organization: revokes every key of it, hides it, and gives back its external id. Since nobody enters it
+    /// Deletes an organization: revokes every key and ends every link of it, hides it, and gives back its external id. Since nobody enters it
     /// any more, the event stands in the operator organization's audit log.
     ///
     /// # Errors
@@ -199,6 +200,7 @@ impl Storage {
                     (locked, lock_organization(conn, operator, &act).await?.now)
                 };
                 let revoked = revoke_keys_of_organization(conn, organization, locked.now).await?;
+                end_links_of_organization(conn, organization).await?;
                 on!(conn, c => diesel::update(organizations::table.find(Stored(organization)))
                     .set((
                         organizations::state.eq(write_standing(Standing::Inactive)),

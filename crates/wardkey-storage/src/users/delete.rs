@@ -6,12 +6,12 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 use wardkey_core::{OrganizationId, PrincipalId, Subject, Timestamp, UserId};
 
-use super::edit::delete_links;
 use super::lock_version;
 use crate::audit::{Done, record_each};
 use crate::columns::Stored;
 use crate::connection::{Conn, on};
 use crate::deployment::find_operator_organization;
+use crate::links::end_links_of_user;
 use crate::members::{end_membership, is_member};
 use crate::organizations::{LockedOrganization, lock_organization};
 use crate::schema::{members, passwords, users};
@@ -103,7 +103,7 @@ async fn erase(conn: &mut Conn, user: UserId, now: Timestamp) -> Result<(), Stor
     // What is left are those of organizations that were deleted.
     on!(conn, c => diesel::delete(members::table.filter(members::user_id.eq(Stored(user)))).execute(c))?;
     end_sessions_of(conn, user).await?;
-    delete_links(conn, user).await?;
+    end_links_of_user(conn, user).await?;
     on!(conn, c => diesel::delete(passwords::table.find(Stored(user))).execute(c))?;
     on!(conn, c => diesel::update(users::table.find(Stored(user)))
         .set((

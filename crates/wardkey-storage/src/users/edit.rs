@@ -9,9 +9,10 @@ use wardkey_core::{PrincipalId, Standing, Subject, UserId};
 use super::{User, UserEdit, UserRow, fold_email, lock_version};
 use crate::audit::{Done, describe_change, record};
 use crate::columns::Stored;
-use crate::connection::{Conn, on};
+use crate::connection::on;
 use crate::deployment::lock_operator_organization;
-use crate::schema::{links, users};
+use crate::links::end_links_of_user;
+use crate::schema::users;
 use crate::sessions::end_sessions_of;
 use crate::words::write_standing;
 use crate::{Act, Storage, StorageError};
@@ -40,7 +41,7 @@ impl Storage {
                 let UserEdit { email, name, external_id } = edit;
                 let folded = fold_email(&email);
                 if folded != fold_email(&before.email) {
-                    delete_links(conn, user).await?;
+                    end_links_of_user(conn, user).await?;
                 }
                 let row = on!(conn, c => diesel::update(users::table.find(Stored(user)))
                     .set((
@@ -76,7 +77,7 @@ impl Storage {
         .await
     }
 
-    /// Suspends a user everywhere and ends every session of that person, or lets the person act again. Keys stay as they
+    /// Suspends a user everywhere and ends every session and link of that person, or lets the person act again. Keys stay as they
     /// are, and keep their places. Repeating it changes nothing. Audited in the operator organization.
     ///
     /// # Errors
@@ -104,6 +105,7 @@ impl Storage {
                 let (was, is) = (write_standing(before.state), write_standing(state));
                 let mut details = json!({"before": {"state": was}, "after": {"state": is}, "reason": reason});
                 if state == Standing::Inactive {
+                    end_links_of_user(conn, user).await?;
                     details["ended_sessions"] = end_sessions_of(conn, user).await?.into();
                 }
                 record(
@@ -141,10 +143,4 @@ fn describe_edit(before: &User, after: &User) -> Value {
     let changed = [("email", before.email != after.email), ("name", before.name != after.name)];
     details["changed"] = changed.into_iter().filter_map(|(name, changed)| changed.then_some(name)).collect();
     details
-}
-
-/// Ends every link of a person whose row is locked.
-pub(super) async fn delete_links(conn: &mut Conn, user: UserId) -> Result<(), StorageError> {
-    on!(conn, c => diesel::delete(links::table.filter(links::user_id.eq(Stored(user)))).execute(c))?;
-    Ok(())
 }

@@ -102,8 +102,9 @@ async fn the_answer_is_the_same_for_a_known_person_and_a_new_one(world: Arc<Worl
     for email in ["KNOWN@example.com", "NEW@example.com", "SUSPENDED@example.com"] {
         let new = world.new_member(email, vec![role(BuiltInRole::Member)]);
         let added = world.storage.add_member(&world.act(), world.demo, new, None).await.unwrap();
-        let Membership { user: _, email: shown, name, grants, version, created_at, updated_at } =
+        let Membership { user: _, email: shown, name, grants, version, created_at, updated_at, accepted_at } =
             added.into_inner().into();
+        assert_eq!(accepted_at, None);
         assert_eq!(shown, email.to_lowercase());
         answers.push((name, grants, version, created_at, updated_at));
         let event = world.audit(world.demo).await.remove(0);
@@ -232,3 +233,23 @@ async fn the_last_owner_stays(world: Arc<World>) {
     world.storage.remove_member(&world.act(), world.demo, owner, None).await.unwrap();
 }
 on_both!(the_last_owner_stays);
+
+async fn an_owner_who_was_only_invited_is_not_the_last_one_who_stays(world: Arc<World>) {
+    let invite = async |email: &str| {
+        let new = world.new_member(email, vec![role(BuiltInRole::Owner)]);
+        let link = new.link.digest;
+        let added = world.storage.add_member(&world.act(), world.demo, new, None).await.unwrap();
+        (added.into_inner().user.id, link)
+    };
+    let remove = async |user| world.storage.remove_member(&world.act(), world.demo, user, None).await;
+    let ((first, _), (second, link)) = (invite("a@example.com").await, invite("b@example.com").await);
+    // As long as nobody has accepted, one who was invited stays.
+    remove(first).await.unwrap();
+    assert_eq!(conflict(remove(second).await), Conflict::LastOwner);
+    world.storage.accept_link(&world.act(), second, link).await.unwrap();
+    let (third, link) = invite("c@example.com").await;
+    assert_eq!(conflict(remove(second).await), Conflict::LastOwner);
+    world.storage.accept_link(&world.act(), third, link).await.unwrap();
+    remove(second).await.unwrap();
+}
+on_both!(an_owner_who_was_only_invited_is_not_the_last_one_who_stays);

@@ -7,8 +7,8 @@ use wardkey_core::testing::{FixedClock, SeededRandom};
 use wardkey_core::{
     Access, AuditEventId, BuiltInRole, Catalogue, CatalogueGroup, CataloguePermission, Clock as _,
     CustomerId, Digest, Environment, EnvironmentName, FoundKey, Hint, KeyId, KeyRecord, KeyStore as _, Level,
-    OrganizationId, PermissionClass, PrincipalId, Random as _, RoleId, SecretId, ServiceAccountId, SessionId,
-    TeamId, Timestamp, UserId, WorkspaceId,
+    OrganizationId, PermissionClass, PrincipalId, Random as _, Role, RoleGrant, RoleId, SecretId,
+    ServiceAccountId, SessionId, TeamId, Timestamp, UserId, WorkspaceId,
 };
 use wardkey_storage::{
     Act, Actor, AuditEvent, AuditFilter, Bootstrap, Conflict, Grant, Key, MemberEdit, NewCustomer, NewKey,
@@ -256,7 +256,7 @@ impl World {
         id
     }
 
-    /// Gives a user exactly these roles in an organization, of which the person becomes a member if they are none.
+    /// Gives a user exactly these roles in an organization, of which the person becomes a member in full if they are none.
     pub(crate) async fn set_member(
         &self,
         organization: OrganizationId,
@@ -270,24 +270,26 @@ impl World {
         }
         let person = self.storage.find_user(&user.into()).await?.ok_or(StorageError::NotFound)?;
         let new = self.new_member(&person.email, grants);
+        let digest = new.link.digest;
         self.storage.add_member(&self.act(), organization, new, None).await?;
-        Ok(())
+        self.storage.accept_link(&self.act(), user, digest).await
     }
 
     /// Somebody with this address, to be made a member.
     pub(crate) fn new_member(&self, email: &str, grants: Vec<Grant>) -> NewMember {
-        NewMember {
-            user: self.user_id(),
-            email: email.to_owned(),
-            name: "Mem".to_owned(),
-            grants,
-            link: self.new_link(),
-        }
+        let held = grants.iter().filter_map(|grant| match grant.role {
+            RoleRef::BuiltIn(role) => {
+                Some(RoleGrant { workspace: grant.workspace, role: Role::BuiltIn(role) })
+            }
+            RoleRef::Custom(_) => None,
+        });
+        let link = NewLink { held: held.collect(), ..self.new_link() };
+        NewMember { user: self.user_id(), email: email.to_owned(), name: "Mem".to_owned(), grants, link }
     }
 
     /// A link that is good for a day.
     pub(crate) fn new_link(&self) -> NewLink {
-        NewLink { digest: self.bytes(), ends_at: self.now().saturating_add(DAY) }
+        NewLink { digest: self.bytes(), ends_at: self.now().saturating_add(DAY), held: Vec::new() }
     }
 
     pub(crate) fn session_id(&self) -> SessionId {

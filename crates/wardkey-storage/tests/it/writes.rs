@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use wardkey_core::{Changes, Environment, KeyStore as _, Position, PrincipalId, Standing, Subject};
+use wardkey_core::{Changes, Environment, KeyStore as _, Position, PrincipalId, Standing, Subject, UserId};
 use wardkey_storage::{
     CustomRole, CustomerEdit, EndlessKeys, KeyEdit, MemberEdit, NewCustomer, NewKey, NewServiceAccount,
     NewTeam, NewUser, NewWorkspace, PasswordHash, RoleEdit, ServiceAccountEdit, SessionPolicyEdit, Team,
@@ -25,6 +25,14 @@ async fn made_team(world: &World) -> Team {
     let values = TeamEdit { name: "A".to_owned(), external_id: None, grants: Vec::new() };
     let new = NewTeam { id: world.team_id(), values };
     world.storage.create_team(&world.act(), world.demo, new, None).await.unwrap().into_inner()
+}
+
+/// Who was added to the demo organization and has not accepted, and the digest of the link.
+async fn invited(world: &World) -> (UserId, [u8; 32]) {
+    let new = world.new_member(&format!("i{}@example.com", world.unique()), Vec::new());
+    let digest = new.link.digest;
+    let added = world.storage.add_member(&world.act(), world.demo, new, None).await.unwrap();
+    (added.into_inner().user.id, digest)
 }
 
 /// Calls a method so that it changes something, and says what must be appended.
@@ -324,10 +332,36 @@ const WRITES: &[(&str, Write)] = &[
         async move {
             let user = world.user().await;
             let link = world.new_link();
+            let digest = link.digest;
             world.storage.create_link(&world.act(), user, link).await.unwrap();
             let hash = PasswordHash::new("hash");
-            world.storage.redeem_link(&world.act(), user, link.digest, hash).await.unwrap();
+            world.storage.redeem_link(&world.act(), user, digest, hash).await.unwrap();
             vec![Subject::Principal(PrincipalId::User(user))]
+        }
+        .boxed()
+    }),
+    ("create_member_link", |world| {
+        async move {
+            let (user, _) = invited(world).await;
+            let link = world.new_link();
+            world.storage.create_member_link(&world.act(), world.demo, user, link).await.unwrap();
+            vec![Subject::Principal(PrincipalId::User(user)), Subject::Organization(world.demo)]
+        }
+        .boxed()
+    }),
+    ("accept_link", |world| {
+        async move {
+            let (user, digest) = invited(world).await;
+            world.storage.accept_link(&world.act(), user, digest).await.unwrap();
+            vec![Subject::Principal(PrincipalId::User(user)), Subject::Organization(world.demo)]
+        }
+        .boxed()
+    }),
+    ("accept_member", |world| {
+        async move {
+            let (user, _) = invited(world).await;
+            world.storage.accept_member(&world.act(), world.demo, user).await.unwrap();
+            vec![Subject::Principal(PrincipalId::User(user)), Subject::Organization(world.demo)]
         }
         .boxed()
     }),

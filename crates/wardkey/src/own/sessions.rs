@@ -73,7 +73,7 @@ impl Own {
     }
 
     /// The session, if it is one.
-    fn session(&self) -> Result<ActiveSession, Error> {
+    pub(super) fn session(&self) -> Result<ActiveSession, Error> {
         match &self.whose {
             Whose::Person(session) => Ok(*session),
             Whose::Key(_) | Whose::StandIn(_) => Err(Error::NotFound),

@@ -40,6 +40,7 @@ mod idempotency;
 mod issue;
 mod key_limit;
 mod life;
+mod links;
 mod lists;
 mod members;
 mod organizations;

@@ -1,9 +1,7 @@
 //! Members: who gives which role.
 
 use wardkey::core::{BuiltInRole, Code, Id as _, Level, RoleId, UserId, WorkspaceId};
-use wardkey::{
-    AddMember, Caller, Conflict, Grant, LinkPurpose, LinkToken, MemberPatch, PasswordHash, RoleRef, Visitor,
-};
+use wardkey::{AddMember, Caller, Conflict, Grant, MemberPatch, RoleRef};
 
 use crate::answers::{conflict, exceeds, forbidden, invalid_field, not_found};
 use crate::world::{PRODUCT, World, grants, user_input};
@@ -18,7 +16,6 @@ on_both!(
     a_key_issued_while_its_user_leaves_does_not_survive,
     an_owner_is_a_person_who_holds_the_role_now_also_by_their_key,
     whoever_adds_a_member_learns_nothing_of_who_they_are,
-    a_link_leads_in_once_and_never_as_somebody_of_others,
 );
 
 async fn roles_are_given_within_the_givers_own_rights(world: &World) {
@@ -186,37 +183,4 @@ async fn whoever_adds_a_member_learns_nothing_of_who_they_are(world: &World) {
     not_found(other.get_member(&known.into()).await);
     let again = AddMember { email: "KNOWN@example.com".to_owned(), name: None, grants: Vec::new() };
     assert_eq!(conflict(demo.add_member(again).await), Conflict::AlreadyMember);
-}
-
-async fn a_link_leads_in_once_and_never_as_somebody_of_others(world: &World) {
-    let demo = world.demo().await;
-    let input = |email: &str| AddMember { email: email.to_owned(), name: None, grants: Vec::new() };
-    let added = demo.add_member(input("new@example.com")).await.unwrap();
-    let link = added.link.unwrap();
-    let sign_in = world.wardkey.sign_in(Visitor::default());
-    let found = sign_in.inspect_link(&link.token).await.unwrap();
-    assert_eq!((found.user, found.purpose), (added.member.user, LinkPurpose::SetPassword));
-    // The administrator keeps the link until the person belongs to others, too.
-    let other = world.create_organization("Other", None).await;
-    let theirs = other.add_member(input("NEW@example.com")).await.unwrap().link.unwrap();
-    for link in [&link, &theirs] {
-        assert_eq!(sign_in.inspect_link(&link.token).await.unwrap().purpose, LinkPurpose::LogIn);
-        let taken = sign_in.redeem_link(&link.token, PasswordHash::new("x")).await;
-        assert_eq!(conflict(taken), Conflict::PasswordIsSet);
-    }
-    let deployment = world.deployment().await;
-    let operators = deployment.create_user_link(&added.member.user.into()).await.unwrap();
-    assert_eq!(operators.ends_at, world.now().saturating_add(wardkey::LINK_LIFE));
-    sign_in.redeem_link(&operators.token, PasswordHash::new("x")).await.unwrap();
-    not_found(sign_in.redeem_link(&operators.token, PasswordHash::new("y")).await);
-    not_found(sign_in.inspect_link(&LinkToken::from_bytes([0; 32])).await);
-    assert_eq!(format!("{:?}", operators.token), "LinkToken");
-    // Nobody takes a person over who may do more with the deployment.
-    world
-        .set_member(&world.operator().await, added.member.user, grants(&[BuiltInRole::Owner]))
-        .await
-        .unwrap();
-    let helper = world.operator().await.issue_key(world.operator_input(&["operator:users"])).await.unwrap();
-    let helper = world.wardkey.enter_deployment(&world.caller(&helper).await).await.unwrap();
-    assert_eq!(exceeds(helper.create_user_link(&added.member.user.into()).await), [""]);
 }

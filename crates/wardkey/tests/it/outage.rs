@@ -150,6 +150,8 @@ async fn every_operation_says_that_the_database_does_not_answer_and_recovers() {
     unavailable(tenant.add_member(somebody).await);
     unavailable(tenant.update_member(&user, 1, MemberPatch::default()).await);
     unavailable(tenant.remove_member(&user, None).await);
+    unavailable(tenant.vouch_for_member(&user).await);
+    unavailable(tenant.create_member_link(&user).await);
     let (sign_in, token) = (wardkey.sign_in(Visitor::default()), LinkToken::from_bytes([1; 32]));
     unavailable(sign_in.inspect_link(&token).await);
     unavailable(sign_in.redeem_link(&token, PasswordHash::new("hash")).await);

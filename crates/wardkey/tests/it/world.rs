@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 use wardkey::core::testing::{FixedClock, SeededRandom};
@@ -19,8 +20,8 @@ use wardkey::core::{
 };
 use wardkey::{
     ActiveSession, AddMember, Bootstrapped, Caller, DeploymentHandle, Error, Expiry, ExpiryPreset, Grant,
-    IssueKey, IssuedKey, MemberPatch, OpenConfig, PasswordHash, PrincipalRef, RoleRef, Tenant, Visitor,
-    Wardkey,
+    IssueKey, IssuedKey, IssuedLink, MemberPatch, OpenConfig, PasswordHash, PrincipalRef, RoleRef, Tenant,
+    Visitor, Wardkey,
 };
 use wardkey_storage::{Act, Actor, AuditEvent, AuditFilter, MemberEdit, NewLink, NewMember, Page, Storage};
 
@@ -244,7 +245,13 @@ impl World {
         Caller::session(self.log_in(user).await)
     }
 
-    /// Has the tenant's caller give a user exactly these roles, of which the person becomes a member if they are none.
+    /// The person accepts to be a member by this link, past every rule.
+    pub(crate) async fn accept(&self, user: UserId, link: &IssuedLink) {
+        let digest = Sha256::digest(link.token.expose()).into();
+        self.storage.accept_link(&self.act(), user, digest).await.unwrap();
+    }
+
+    /// Has the tenant's caller give a user exactly these roles, of which the person becomes a member in full if they are none.
     pub(crate) async fn set_member(
         &self,
         tenant: &Tenant,
@@ -259,7 +266,8 @@ impl World {
             return Ok(());
         }
         let email = self.deployment().await.get_user(&user.into()).await?.email;
-        tenant.add_member(AddMember { email, name: None, grants }).await?;
+        let added = tenant.add_member(AddMember { email, name: None, grants }).await?;
+        self.accept(user, &added.link.unwrap()).await;
         Ok(())
     }
 
@@ -274,9 +282,12 @@ impl World {
         let email = self.storage.find_user(&user.into()).await.unwrap().unwrap().email;
         let mut digest = [0; 32];
         OsRandom.fill(&mut digest);
-        let link = NewLink { digest, ends_at: self.now().saturating_add(DAY) };
+        let held = self.storage.resolve_grants(organization, &grants).await.unwrap();
+        let held = held.into_iter().flatten().collect();
+        let link = NewLink { digest, ends_at: self.now().saturating_add(DAY), held };
         let new = NewMember { user, email, name: "Mem".to_owned(), grants, link };
         self.storage.add_member(&self.act(), organization, new, None).await.unwrap();
+        self.storage.accept_link(&self.act(), user, digest).await.unwrap();
     }
 
     /// A person who is a member of nothing yet.

@@ -27,11 +27,13 @@ fn every_operation_has_a_name_a_tag_a_text_security_and_permissions() {
         operations.iter().map(|(_, operation)| operation["operationId"].as_str().unwrap()).collect();
     names.sort_unstable();
     let expected = [
+        "accept_link",
         "add_member",
         "add_team_member",
         "change_my_password",
         "create_customer",
         "create_environment",
+        "create_member_link",
         "create_organization",
         "create_role",
         "create_service_account",

@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use wardkey_core::BuiltInRole;
 
-use super::world::{Answer, World, text};
+use super::sessions::browser::Browser;
+use super::world::{Answer, DAY, World, text};
 
 on_both!(
     a_member_is_added_found_edited_and_removed,
     the_answers_for_a_known_person_and_a_new_one_have_the_same_members,
     a_link_sets_the_first_password_and_the_person_logs_in,
-    a_link_of_an_organization_names_no_password_for_who_belongs_to_others,
+    two_organizations_invite_a_person_who_enters_each_by_its_own_link,
+    a_link_that_was_lost_is_replaced_until_the_person_accepts,
+    a_link_is_outgrown_by_who_is_given_more,
     an_operators_link_replaces_a_lost_password,
     what_a_member_may_not_be_is_said_at_its_place,
     the_page_needs_nothing_but_this_server_and_tells_no_other,
@@ -107,23 +110,99 @@ async fn a_link_sets_the_first_password_and_the_person_logs_in(world: Arc<World>
     assert_eq!(used.problem(), (404, "not_found".to_owned()));
     assert_eq!(log_in(&world, "ada@example.com", PASSWORD).await, 201);
     for nonsense in ["", "x", "####", &"A".repeat(43), &"A".repeat(200)] {
-        let answer = world.post("/v1/links/inspect").json(json!({"token": nonsense})).await;
+        let call = world.post("/v1/links/inspect").from("203.0.113.9".parse().unwrap());
+        let answer = call.json(json!({"token": nonsense})).await;
         assert_eq!(answer.problem(), (404, "not_found".to_owned()), "{nonsense}");
     }
 }
 
-async fn a_link_of_an_organization_names_no_password_for_who_belongs_to_others(world: Arc<World>) {
-    let added = add(&world, json!({"email": "ada@example.com"})).await.expect(201).json();
-    let operator = world.first.operator_key.key.organization;
-    let path = format!("/v1/organizations/{operator}/members");
-    world.post(&path).key(world.operator()).json(json!({"email": "ada@example.com"})).await.expect(201);
-    let body = json!({"token": token(&added, "/link/url"), "password": PASSWORD});
-    let answer = world.post("/v1/links/redeem").json(body).await;
-    assert_eq!(answer.problem(), (409, "password_is_set".to_owned()));
-    let body = json!({"token": token(&added, "/link/url")});
-    let inspected = world.post("/v1/links/inspect").json(body).await.expect(200).json();
+async fn two_organizations_invite_a_person_who_enters_each_by_its_own_link(world: Arc<World>) {
+    let other = world.foreign_organization().await;
+    let there = |rest: &str| format!("/v1/organizations/{other}{rest}");
+    let email = "ada@example.com";
+    let owner = json!({"email": email, "grants": [{"role": "owner"}]});
+    let mine = token(&add(&world, json!({"email": email})).await.expect(201).json(), "/link/url");
+    let added = world.post(&there("/members")).key(world.operator()).json(owner).await.expect(201).json();
+    let theirs = token(&added, "/link/url");
+    assert_eq!((text(&added, "/member/state"), added.pointer("/member/accepted_at")), ("pending", None));
+    // Whoever holds one of the links names the password, and enters that organization alone.
+    let body = json!({"token": mine, "password": PASSWORD});
+    world.post("/v1/links/redeem").json(body).await.expect(204);
+    let mut browser = Browser::new(&world);
+    browser.log_in(email, PASSWORD).await.expect(201);
+    let organizations = async |browser: &mut Browser<'_>| {
+        let page = browser.get("/v1/me/organizations").await.expect(200).json();
+        page["items"].as_array().unwrap().len()
+    };
+    assert_eq!(organizations(&mut browser).await, 1);
+    browser.get(&world.demo("/keys")).await.expect(200);
+    let absent = browser.get("/v1/organizations/nowhere/keys").await;
+    for path in [there(""), there("/keys"), there("/members")] {
+        let answer = browser.get(&path).await;
+        assert_eq!(answer.problem(), (404, "not_found".to_owned()), "{path}");
+        assert_eq!(answer.json()["detail"], absent.json()["detail"]);
+    }
+    let used = browser.post("/v1/links/accept", json!({"token": mine})).await;
+    assert_eq!(used.problem(), (404, "not_found".to_owned()));
+    // The other link leads to logging in, and in.
+    let inspected = world.post("/v1/links/inspect").json(json!({"token": theirs})).await.expect(200).json();
     assert_eq!(inspected, json!({"purpose": "log_in"}));
-    assert_ne!(log_in(&world, "ada@example.com", PASSWORD).await, 201);
+    let body = json!({"token": theirs, "password": "another handful of plain words"});
+    let redeemed = world.post("/v1/links/redeem").json(body).await;
+    assert_eq!(redeemed.problem(), (409, "password_is_set".to_owned()));
+    world.person("stranger", BuiltInRole::Owner).await;
+    let mut stranger = Browser::new(&world);
+    stranger.log_in("stranger@example.com", PASSWORD).await.expect(201);
+    let answer = stranger.post("/v1/links/accept", json!({"token": theirs})).await;
+    assert_eq!(answer.problem(), (404, "not_found".to_owned()));
+    browser.post("/v1/links/accept", json!({"token": theirs})).await.expect(204);
+    assert_eq!(organizations(&mut browser).await, 2);
+    let members = browser.get(&there("/members")).await.expect(200).json();
+    assert_eq!(text(&members, "/items/0/state"), "accepted");
+    assert_eq!(text(&members, "/items/0/accepted_at"), "2026-11-20T08:00:00Z");
+}
+
+async fn a_link_that_was_lost_is_replaced_until_the_person_accepts(world: Arc<World>) {
+    let added = add(&world, json!({"email": "ada@example.com"})).await.expect(201).json();
+    let (lost, path) =
+        (token(&added, "/link/url"), world.demo(&format!("/members/{}/links", text(&added, "/member/id"))));
+    let made = world.post(&path).key(world.operator()).send().await.expect(201);
+    assert_eq!(made.header("cache-control"), Some("no-store"));
+    let next = token(&made.json(), "/url");
+    let redeem = async |token: &str| {
+        let body = json!({"token": token, "password": PASSWORD});
+        world.post("/v1/links/redeem").json(body).await
+    };
+    assert_eq!(redeem(&lost).await.problem(), (404, "not_found".to_owned()));
+    let (admin, without) =
+        (world.service_key(&["admin:members"]).await, world.service_key(&["pipelines:read"]).await);
+    world.clock.advance(8 * DAY);
+    assert_eq!(redeem(&next).await.problem(), (404, "not_found".to_owned()));
+    let made = world.post(&path).key(&admin).send().await.expect(201).json();
+    redeem(&token(&made, "/url")).await.expect(204);
+    // Nobody resets the password of a member in full.
+    let answer = world.post(&path).key(&admin).send().await;
+    assert_eq!(answer.problem(), (409, "already_member".to_owned()));
+    let without = world.post(&path).key(&without).send().await;
+    assert_eq!(without.problem(), (403, "insufficient_permissions".to_owned()));
+}
+
+async fn a_link_is_outgrown_by_who_is_given_more(world: Arc<World>) {
+    let body = json!({"email": "ada@example.com", "grants": [{"role": "viewer"}]});
+    let added = add(&world, body).await.expect(201).json();
+    let path = world.demo(&format!("/members/{}", text(&added, "/member/id")));
+    let edit = json!({"grants": [{"role": "owner"}]});
+    world.patch(&path).key(world.operator()).header("if-match", "\"1\"").json(edit).await.expect(200);
+    let token = token(&added, "/link/url");
+    for (what, body) in
+        [("inspect", json!({"token": token})), ("redeem", json!({"token": token, "password": PASSWORD}))]
+    {
+        let answer = world.post(&format!("/v1/links/{what}")).json(body).await;
+        assert_eq!(answer.problem(), (404, "not_found".to_owned()), "{what}");
+    }
+    let key = world.service_key(&["admin:members", "pipelines:read"]).await;
+    let answer = world.post(&format!("{path}/links")).key(&key).send().await;
+    assert_eq!(answer.problem(), (403, "exceeds_own_rights".to_owned()));
 }
 
 async fn an_operators_link_replaces_a_lost_password(world: Arc<World>) {

@@ -7,7 +7,7 @@ mod origin;
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use wardkey_core::BuiltInRole;
 
 use self::browser::{Browser, PASSWORD};
@@ -20,6 +20,7 @@ on_both!(
     a_wrong_present_password_changes_nothing,
     where_a_key_comes_the_cookie_is_not_read,
     two_cookies_of_ours_are_ambiguous,
+    a_planted_refresh_cookie_keeps_nobody_from_logging_in,
     a_session_is_no_key_and_a_key_no_session,
     the_eleventh_attempt_of_an_address_has_to_wait,
 );
@@ -145,6 +146,17 @@ async fn two_cookies_of_ours_are_ambiguous(world: Arc<World>) {
     assert_eq!(refresh.problem(), (400, "ambiguous_credentials".to_owned()));
 }
 
+async fn a_planted_refresh_cookie_keeps_nobody_from_logging_in(world: Arc<World>) {
+    world.person("ada", BuiltInRole::Member).await;
+    for cookies in ["wardkey_refresh=planted", "wardkey_refresh=planted; wardkey_refresh=another"] {
+        let call =
+            world.post("/v1/sessions").header("sec-fetch-site", "same-origin").header("cookie", cookies);
+        let body = json!({ "email": "ada@example.com", "password": PASSWORD });
+        let answer = call.json(body).await.expect(201);
+        assert_eq!(answer.headers.get_all("set-cookie").iter().count(), 2);
+    }
+}
+
 async fn a_session_is_no_key_and_a_key_no_session(world: Arc<World>) {
     world.person("ada", BuiltInRole::Owner).await;
     let mut browser = Browser::new(&world);
@@ -178,8 +190,22 @@ async fn the_eleventh_attempt_of_an_address_has_to_wait(world: Arc<World>) {
     assert!((1..=6).contains(&wait), "{wait}");
     assert_eq!(text(&answer.json(), "/detail"), "There were too many attempts. Try again later.");
     attempt("2001:db8:0:1::1").await.expect(401);
-    // Another operation of the same kind has the same count.
-    let refresh = world.post("/v1/sessions/refresh").from("2001:db8::1".parse().unwrap()).send().await;
-    assert_eq!(refresh.problem(), (429, "rate_limited".to_owned()));
+    // Who has no attempt left to log in stays logged in, and opens a link.
+    let refresh = async || {
+        world.post("/v1/sessions/refresh").from("2001:db8::1".parse().unwrap()).send().await.problem()
+    };
+    let link = async |what: &str, body: Value| {
+        let call = world.post(&format!("/v1/links/{what}")).from("2001:db8::1".parse().unwrap());
+        call.json(body).await.problem()
+    };
+    for _ in 0..10 {
+        assert_eq!(refresh().await, (401, "session_ended".to_owned()));
+        assert_eq!(link("inspect", json!({ "token": "none" })).await, (404, "not_found".to_owned()));
+    }
+    let limited = || (429, "rate_limited".to_owned());
+    assert_eq!(refresh().await, limited());
+    assert_eq!(link("inspect", json!({ "token": "none" })).await, limited());
+    // Looking at a link and taking it in count as one.
+    assert_eq!(link("redeem", json!({ "token": "none", "password": PASSWORD })).await, limited());
     world.get("/v1/me").from("2001:db8::1".parse().unwrap()).key(world.operator()).send().await.expect(200);
 }

@@ -12,7 +12,9 @@ use poem::{Addr, Endpoint as _, EndpointExt as _, Request, RequestParts, Respons
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
-use wardkey::{AddMember, Bootstrapped, Caller, Grant, OpenConfig, RoleRef, Tenant, Wardkey};
+use wardkey::{
+    AddMember, Bootstrapped, Caller, Grant, IssuedLink, OpenConfig, RoleRef, Tenant, Visitor, Wardkey,
+};
 use wardkey_core::testing::{FixedClock, SeededRandom};
 use wardkey_core::{BuiltInRole, OrganizationId, OsRandom, Random as _, UserId, VerifierConfig};
 use wardkey_server::config::{Config, Layer};
@@ -308,8 +310,29 @@ impl World {
     ) -> UserId {
         let grant = Grant { workspace: None, role: RoleRef::BuiltIn(role) };
         let (email, name) = (format!("{name}@example.com"), Some(name.to_owned()));
-        let new = AddMember { email, name, grants: vec![grant.into()] };
-        self.enter_locally(organization).await.add_member(new).await.unwrap().member.user
+        let new = AddMember { email: email.clone(), name, grants: vec![grant.into()] };
+        let tenant = self.enter_locally(organization).await;
+        let added = tenant.add_member(new).await.unwrap();
+        let user = added.member.user;
+        match tenant.vouch_for_member(&user.into()).await {
+            Err(wardkey::Error::Conflict(wardkey::Conflict::PasswordIsSet)) => {
+                self.accept(&email, &added.link.unwrap()).await;
+            }
+            vouched => vouched.unwrap(),
+        }
+        user
+    }
+
+    /// Whoever has a password logs in, accepts to be a member, and logs out.
+    async fn accept(&self, email: &str, link: &IssuedLink) {
+        let sign_in = self.wardkey.sign_in(Visitor::default());
+        let credential = sign_in.begin_login(email).await.unwrap().credential.unwrap();
+        let mut refresh = [0; 32];
+        OsRandom.fill(&mut refresh);
+        let session = sign_in.open_session(&credential, refresh).await.unwrap().session;
+        let own = self.wardkey.enter_self(&Caller::session(session)).await.unwrap();
+        own.accept_link(&link.token).await.unwrap();
+        sign_in.close_session(&session).await.unwrap();
     }
 
     /// The secret of a key of this user that may make keys.

@@ -1,7 +1,7 @@
 //! Users, members, sessions.
 
 use wardkey::core::{BuiltInRole, UserId};
-use wardkey::{AddMember, Grant, MemberPatch, Own, PasswordHash, Tenant, UserPatch};
+use wardkey::{AddMember, Grant, IssuedLink, MemberPatch, Own, PasswordHash, Tenant, UserPatch};
 
 use super::super::{Deed, Town, Write};
 use super::deed;
@@ -75,6 +75,25 @@ pub(super) const WRITES: &[(&str, Write)] = &[
             deed! { here.remove_member(&user.into(), None).await?; }
         })
     }),
+    ("vouch_for_member", |town, here, there| {
+        Box::pin(async move {
+            let user = town.invited(&town.tenant(there).await).await.0;
+            deed! { here.vouch_for_member(&user.into()).await?; }
+        })
+    }),
+    ("create_member_link", |town, here, there| {
+        Box::pin(async move {
+            let user = town.invited(&town.tenant(there).await).await.0;
+            deed! { here.create_member_link(&user.into()).await?; }
+        })
+    }),
+    ("accept_link", |town, here, _| {
+        Box::pin(async move {
+            let (user, link) = town.invited(&here).await;
+            let own = town.in_browser(user).await;
+            deed! { own.accept_link(&link.token).await?; }
+        })
+    }),
     ("end_session", |town, _, _| {
         Box::pin(async move {
             let user = town.world.person(&town.word()).await;
@@ -104,6 +123,14 @@ impl Town<'_> {
     /// The person's own business, in a browser.
     async fn in_browser(&self, user: UserId) -> Own {
         self.world.wardkey.enter_self(&self.world.in_browser(user).await).await.unwrap()
+    }
+
+    /// Who was invited there and has not accepted, and the link.
+    async fn invited(&self, tenant: &Tenant) -> (UserId, IssuedLink) {
+        let email = format!("{}@example.com", self.word());
+        let new = AddMember { email, name: None, grants: Vec::new() };
+        let added = tenant.add_member(new).await.unwrap();
+        (added.member.user, added.link.unwrap())
     }
 
     /// Who is a member of this one and of no other.

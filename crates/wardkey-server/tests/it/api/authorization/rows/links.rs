@@ -3,7 +3,7 @@ use serde_json::json;
 use wardkey_core::BuiltInRole;
 
 use super::super::callers::Class;
-use super::super::stage::{Asked, Row, Site, Stage, row};
+use super::super::stage::{Asked, OWN_LINK, Row, Site, Stage, row};
 use crate::api::world::text;
 
 const NEXT: &str = "eleven silent tractors by the lake";
@@ -27,6 +27,7 @@ pub(super) const ROWS: &[Row] = &[
     row("inspect_link", Class::Open, 200, |stage, site| {
         async { Asked::of(json!({ "token": token(stage, site).await })) }.boxed()
     }),
+    row("accept_link", Class::Session, 204, |_, _| async { Asked::of(json!({ "token": OWN_LINK })) }.boxed()),
     row("redeem_link", Class::Open, 204, |stage, site| {
         async { Asked::of(json!({ "token": token(stage, site).await, "password": NEXT })) }.boxed()
     }),

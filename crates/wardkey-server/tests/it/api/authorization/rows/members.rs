@@ -4,6 +4,7 @@ use wardkey_core::BuiltInRole;
 
 use super::super::callers::Class;
 use super::super::stage::{Asked, Row, Site, Stage, row};
+use crate::api::world::text;
 
 const CLASS: Class = Class::Organization(&["admin:members"]);
 
@@ -27,6 +28,13 @@ pub(super) const ROWS: &[Row] = &[
     row("update_member", CLASS, 200, |stage, site| {
         async { member(stage, site).await.matching(1).with(json!({ "grants": [{ "role": "member" }] })) }
             .boxed()
+    }),
+    row("create_member_link", CLASS, 201, |stage, site| {
+        async {
+            let added = stage.make(site, "/members", wanted(stage, site)).await;
+            Asked::default().at("user_id", text(&added, "/member/id"))
+        }
+        .boxed()
     }),
     row("remove_member", CLASS, 204, |stage, site| member(stage, site).boxed()),
 ];
