@@ -320,10 +320,10 @@ impl Inner {
         let key = &cached.key;
         let end = key.first_end();
         let near_its_end = end.is_some_and(|end| glance.saturating_add(GLANCE_MAY_LAG) >= end);
-        let now = cached.now(if near_its_end { self.clock.now() } else { glance });
+        let now = cached.not_before_end(if near_its_end { self.clock.now() } else { glance });
         decide(key, &self.environment, address, requirement, now).inspect_err(|denial| {
             if let (Denial::KeyExpired | Denial::SecretEnded, Some(end)) = (denial, end)
-                && cached.note_end(end)
+                && cached.note_end()
             {
                 self.seen_ends.note(key.summary().secret, end);
             }

@@ -181,12 +181,8 @@ impl Cache {
         position: Position,
     ) -> Admission {
         let feed = self.lock();
-        let depends_on = [
-            Subject::Digest(digest),
-            Subject::Key(found.key),
-            Subject::Catalogue,
-            Subject::Deployment,
-        ];
+        let depends_on =
+            [Subject::Digest(digest), Subject::Key(found.key), Subject::Catalogue, Subject::Deployment];
         if !feed.is_current(position, |subject| depends_on.contains(subject)) {
             return Admission::Outdated;
         }

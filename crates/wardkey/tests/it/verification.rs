@@ -383,7 +383,7 @@ async fn a_level_reaches_into_workspaces_made_later(world: &World) {
     let later =
         world.demo().await.create_workspace("Later".to_owned(), None, Vec::new()).await.unwrap().into_inner();
     let rights = verify_with(&here, key.secret.as_ref().unwrap(), None).await.unwrap().rights;
-    assert!(rights.rights.workspaces().iter().any(|workspace| workspace.id == later.id));
+    assert!(rights.rights.workspaces().any(|workspace| workspace.id == later.id));
 }
 
 async fn a_key_is_used_from_its_networks_only(world: &World) {
