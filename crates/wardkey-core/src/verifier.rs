@@ -31,9 +31,9 @@ use crate::permission::PermissionGroup;
 use crate::random::{OsRandom, Random};
 use crate::requirement::Requirement;
 use crate::scope::EnvironmentName;
-use crate::secret::Presented;
+use crate::secret::{Digest, Presented};
 use crate::store::{Deployment, KeyStore, StoreError};
-use crate::time::{Clock, Glance, SystemClock, Timestamp};
+use crate::time::{Clock, SystemClock, Timestamp};
 
 /// How late a glance at the clock may be, with much to spare. A key that ends sooner than that is judged by the exact
 /// time, so that it ends on time.
@@ -192,25 +192,14 @@ impl Verifier {
         let presented = Presented::parse(secret).ok_or(Denial::InvalidKey)?;
         let digest = presented.digest();
         let inner = &self.inner;
-        let glance = inner.glance_when_fresh().await?;
-        let cached = inner.cache.with(&digest, |key| {
-            key.touch();
-            inner.decide(key, address, requirement, glance.now)
-        });
-        let verification = match cached {
-            Some(decided) => decided?,
-            None if inner.cache.is_unknown(&digest, glance.monotonic) => {
-                return Err(Denial::InvalidKey.into());
-            }
-            None => {
-                let key = inner.look_up(digest, presented.prefix()).await?;
-                inner.decide(&key, address, requirement, inner.clock.now())?
-            }
+        let answer = match inner.answer_from_memory(&digest, address, requirement) {
+            Some(answer) => answer,
+            None => inner.answer_from_store(digest, presented.prefix(), address, requirement).await,
         };
-        if let Some(customer) = &requirement.customer {
-            self.find_customer(&verification, customer).await?;
-            verification.rights.0.count(inner.clock.now());
-        }
+        let Some(customer) = &requirement.customer else { return answer };
+        let verification = answer?;
+        self.find_customer(&verification, customer).await?;
+        verification.rights.0.count(inner.clock.now());
         Ok(verification)
     }
 
@@ -308,8 +297,47 @@ impl Verifier {
 }
 
 impl Inner {
-    /// Decides on a cached or freshly read record, at an instant that a glance at the clock gave, and counts what is
-    /// granted.
+    /// The answer that can be given at once, if any. This is the path of nearly every verification: it waits for
+    /// nothing, and stays out of the state of a future, in which each value would be moved about.
+    fn answer_from_memory(
+        &self,
+        digest: &Digest,
+        address: Option<IpAddr>,
+        requirement: &Requirement,
+    ) -> Option<Result<Verification, VerifyError>> {
+        let glance = self.clock.glance();
+        if let Err(stale) = self.check_fresh(self.fresh_at()?, glance.monotonic) {
+            return Some(Err(stale));
+        }
+        let decided = self.cache.with(digest, |key| {
+            key.touch();
+            self.decide(key, address, requirement, glance.now)
+        });
+        let refused = || {
+            let unknown = self.cache.is_unknown(digest, glance.monotonic);
+            unknown.then(|| Err(Denial::InvalidKey.into()))
+        };
+        decided.or_else(refused)
+    }
+
+    /// The answer for a key that is seen for the first time in a while. The very first of all reads where the feed stands,
+    /// before anything is read that must be coherent with it.
+    async fn answer_from_store(
+        &self,
+        digest: Digest,
+        prefix: &[u8],
+        address: Option<IpAddr>,
+        requirement: &Requirement,
+    ) -> Result<Verification, VerifyError> {
+        if self.fresh_at().is_none() {
+            self.start_feed().await?;
+        }
+        self.check_fresh(self.fresh_at().unwrap_or_default(), self.clock.monotonic())?;
+        let key = self.look_up(digest, prefix).await?;
+        self.decide(&key, address, requirement, self.clock.now())
+    }
+
+    /// Decides on a key, at an instant that a glance at the clock gave, and counts what is granted.
     fn decide(
         &self,
         cached: &Arc<CachedKey>,
@@ -318,37 +346,31 @@ impl Inner {
         glance: Timestamp,
     ) -> Result<Verification, VerifyError> {
         let key = &cached.key;
-        let end = key.first_end();
+        // All that is needed of the key is fetched before the first counter, for which the processor would wait.
+        let (ids, end) = (key.summary(), key.first_end());
         let near_its_end = end.is_some_and(|end| glance.saturating_add(GLANCE_MAY_LAG) >= end);
         let now = cached.not_before_end(if near_its_end { self.clock.now() } else { glance });
         decide(key, &self.environment, address, requirement, now).inspect_err(|denial| {
             if let (Denial::KeyExpired | Denial::SecretEnded, Some(end)) = (denial, end)
                 && cached.note_end()
             {
-                self.seen_ends.note(key.summary().secret, end);
+                self.seen_ends.note(ids.secret, end);
             }
         })?;
         if requirement.customer.is_none() {
             // Else the customer decides, which may have to be looked up first.
             cached.count(now);
         }
-        Ok(Verification { key: key.summary(), rights: SharedRights(Arc::clone(cached)) })
+        Ok(Verification { key: ids, rights: SharedRights(Arc::clone(cached)) })
     }
 
-    /// A glance at the clocks, once it is certain that what is known is fresh enough to decide by. The very first
-    /// caller reads where the feed stands, before anything is read that must be coherent with it.
-    async fn glance_when_fresh(&self) -> Result<Glance, VerifyError> {
-        let mut fresh_at = self.fresh_at();
-        if fresh_at.is_none() {
-            self.start_feed().await?;
-            fresh_at = self.fresh_at();
-        }
-        let glance = self.clock.glance();
-        let age = fresh_at.map_or(Duration::MAX, |fresh_at| glance.monotonic.saturating_sub(fresh_at));
+    /// Whether what is known is fresh enough to decide by, at this age of the process's clock.
+    fn check_fresh(&self, fresh_at: Duration, age: Duration) -> Result<(), VerifyError> {
+        let age = age.saturating_sub(fresh_at);
         if age > self.config.max_stale {
             return Err(VerifyError::Unavailable(Unavailable::Stale { age }));
         }
-        Ok(glance)
+        Ok(())
     }
 
     /// The age at which the last successful poll for changes began.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::paired::Spread;
+
 /// What a figure must not exceed, and what it is meant to come down to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bound {
@@ -34,35 +36,37 @@ impl Bound {
 
 /// Rows in the order in which they were measured.
 #[derive(Debug, Default)]
-pub(crate) struct Table(Vec<[String; 5]>);
+pub(crate) struct Table(Vec<[String; 6]>);
 
 impl Table {
-    pub(crate) fn time(&mut self, what: &str, nanos: f64) {
-        self.push(what, [String::new(), String::new(), format!("{nanos:.0} ns"), String::new()]);
+    pub(crate) fn nanos(&mut self, what: &str, spread: Spread) {
+        self.push(what, spread, " ns", 0, Bound::NONE);
     }
 
-    pub(crate) fn row(&mut self, what: &str, measured: f64, unit: &str, bound: Bound) {
-        let number = |value: f64| {
-            let decimals = if unit.is_empty() { 0 } else { 2 };
-            format!("{value:.decimals$} {unit}").trim_end().to_owned()
-        };
-        let bounds = [bound.must, bound.aim].map(|bound| bound.map(number).unwrap_or_default());
-        let [must, aim] = bounds;
-        self.push(what, [must, aim, number(measured), bound.verdict(measured).to_owned()]);
+    pub(crate) fn ratio(&mut self, what: &str, spread: Spread, bound: Bound) {
+        self.push(what, spread, " ×", 2, bound);
     }
 
-    fn push(&mut self, what: &str, [must, aim, measured, verdict]: [String; 4]) {
-        self.0.push([what.to_owned(), must, aim, measured, verdict]);
+    pub(crate) fn count(&mut self, what: &str, value: f64, bound: Bound) {
+        self.push(what, Spread::exactly(value), "", 0, bound);
+    }
+
+    fn push(&mut self, what: &str, spread: Spread, unit: &str, decimals: usize, bound: Bound) {
+        let number = |value: f64| format!("{value:.decimals$}{unit}");
+        let Spread { median, best_tenth } = spread;
+        let [must, aim] = [bound.must, bound.aim].map(|bound| bound.map(number).unwrap_or_default());
+        let verdict = bound.verdict(median).to_owned();
+        self.0.push([what.to_owned(), must, aim, number(median), number(best_tenth), verdict]);
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |f: &mut fmt::Formatter<'_>, [what, must, aim, measured, verdict]: [&str; 5]| {
-            writeln!(f, "| {what:<52} | {must:>8} | {aim:>8} | {measured:>8} | {verdict:<12} |")
+        let line = |f: &mut fmt::Formatter<'_>, [what, must, aim, median, best, verdict]: [&str; 6]| {
+            writeln!(f, "| {what:<52} | {must:>6} | {aim:>6} | {median:>8} | {best:>10} | {verdict:<12} |")
         };
-        line(f, ["", "must", "aim", "measured", ""])?;
-        line(f, ["---", "---:", "---:", "---:", "---"])?;
+        line(f, ["", "must", "aim", "median", "best tenth", ""])?;
+        line(f, ["---", "---:", "---:", "---:", "---:", "---"])?;
         self.0.iter().try_for_each(|row| line(f, row.each_ref().map(String::as_str)))
     }
 }
