@@ -15,6 +15,17 @@ const VALUES: [u8; 256] = {
     values
 };
 
+/// What a digit is worth in each of the last ten places, the last one first.
+const POWERS: [u64; 10] = {
+    let mut powers = [1; 10];
+    let mut place = 1;
+    while place < powers.len() {
+        powers[place] = 62 * powers[place - 1];
+        place += 1;
+    }
+    powers
+};
+
 /// Writes `number` with leading zeros over the whole of `text`; `text` is long enough for it.
 pub(crate) fn encode(mut number: u128, text: &mut [u8]) {
     for place in text.iter_mut().rev() {
@@ -40,10 +51,11 @@ pub(crate) fn decode_short(text: &[u8]) -> Option<u64> {
     debug_assert!(text.len() <= 10);
     let mut number = 0;
     let mut flaws = 0;
-    for &byte in text {
+    // Each digit by its power, so that none waits for the one before it.
+    for (&byte, power) in text.iter().rev().zip(POWERS) {
         let value = VALUES[usize::from(byte)];
         flaws |= value & 0x80;
-        number = number * 62 + u64::from(value);
+        number += u64::from(value) * power;
     }
     (flaws == 0).then_some(number)
 }

@@ -29,9 +29,6 @@ pub struct Rights {
     /// The organization's, at hand: a way less far when one of them is asked for.
     workspaces: Arc<[Workspace]>,
     held: Arc<Held>,
-    all_workspaces: bool,
-    /// `None` if all are reached, as by nearly every key.
-    customers: Option<Box<Access<CustomerId>>>,
 }
 
 /// What may be done in one workspace.
@@ -80,17 +77,16 @@ impl Rights {
                 (wanted, Some(Self::of_user(organization, grants, catalogue)))
             }
         };
-        let mut rights = match live {
-            None => Self::everywhere(organization, wanted, catalogue),
-            Some(live) => live.limited_to(&wanted),
+        let mut held = match live {
+            None => Held::everywhere(wanted.clone(), wanted.intersection(catalogue.product())),
+            Some(live) => live.held.limited_to(&wanted),
         };
         if let Access::Specific(_) = &record.workspaces {
-            rights = rights.only_in(&record.workspaces);
+            let all = &organization.workspaces;
+            held = held.only_in(all.len(), |at| record.workspaces.includes(&all[at].id));
         }
-        if let Access::Specific(_) = &record.customers {
-            rights.customers = Some(Box::new(record.customers.clone()));
-        }
-        rights
+        held.customers = record.customers.clone();
+        Self::new(organization, held)
     }
 
     /// The rights of a user, from every role that the user holds.
@@ -124,8 +120,7 @@ impl Rights {
             Some((at, held.intersection(product).into()))
         });
         let places = places.collect();
-        let all_workspaces = wide.is_some();
-        Self::new(organization, Held::in_places(wide.unwrap_or_default(), places), all_workspaces)
+        Self::new(organization, Held::in_places(wide, places))
     }
 
     /// The rights of an owner, as an operator that acts in the organization has them.
@@ -134,38 +129,14 @@ impl Rights {
         Self::of_user(organization, &[owner], catalogue)
     }
 
-    /// The same permissions organization-wide and in every workspace.
-    fn everywhere(
-        organization: &OrganizationRecord,
-        wanted: PermissionSet,
-        catalogue: &CatalogueIndex,
-    ) -> Self {
-        let held = wanted.intersection(catalogue.product());
-        Self::new(organization, Held::everywhere(wanted, held), true)
-    }
-
-    fn new(organization: &OrganizationRecord, held: Held, all_workspaces: bool) -> Self {
+    fn new(organization: &OrganizationRecord, held: Held) -> Self {
         let shared = Arc::new(Organization::new(organization));
         Self {
             organization_id: organization.id,
             workspaces: Arc::clone(&shared.workspaces),
             organization: shared,
             held: held.into(),
-            all_workspaces,
-            customers: None,
         }
-    }
-
-    /// What of these rights is also in `wanted`.
-    fn limited_to(self, wanted: &PermissionSet) -> Self {
-        Self { held: self.held.limited_to(wanted).into(), ..self }
-    }
-
-    /// These rights in the given workspaces only, and nothing organization-wide.
-    fn only_in(self, workspaces: &Access<WorkspaceId>) -> Self {
-        let reached = self.places().filter(|(at, _)| workspaces.includes(&self.workspaces[*at].id));
-        let places = reached.map(|(at, held)| (at, Arc::new(held.clone()))).collect();
-        Self { held: Held::in_places(PermissionSet::EMPTY, places).into(), all_workspaces: false, ..self }
     }
 
     /// Keeps what other keys have, too, only once.
@@ -212,12 +183,12 @@ impl Rights {
 
     /// Whether every workspace of the organization is visible, those made later included.
     pub fn sees_all_workspaces(&self) -> bool {
-        self.all_workspaces
+        self.held.all_workspaces
     }
 
     /// Which customers are reached.
     pub fn customers(&self) -> &Access<CustomerId> {
-        self.customers.as_deref().unwrap_or(&Access::All)
+        &self.held.customers
     }
 
     /// The workspace, if it is visible.
@@ -245,7 +216,7 @@ impl Rights {
                 Some(known) => permissions.extend(&workspace.held.difference(known.held)),
                 // Made since the bound was computed, and within it all the same: what is held organization-wide is
                 // held there, too.
-                None if bound.all_workspaces => {
+                None if bound.sees_all_workspaces() => {
                     permissions.extend(&workspace.held.difference(bound.organization_wide()));
                 }
                 None => workspaces.push(workspace.id),
@@ -253,7 +224,7 @@ impl Rights {
         }
         Excess {
             permissions,
-            future_workspaces: self.all_workspaces && !bound.all_workspaces,
+            future_workspaces: self.sees_all_workspaces() && !bound.sees_all_workspaces(),
             workspaces,
             customers: !self.customers().is_within(bound.customers()),
         }
@@ -300,7 +271,7 @@ impl PartialEq for Rights {
             && self.organization_kind() == other.organization_kind()
             && self.organization_wide() == other.organization_wide()
             && self.workspaces().eq(other.workspaces())
-            && self.all_workspaces == other.all_workspaces
+            && self.sees_all_workspaces() == other.sees_all_workspaces()
             && self.customers() == other.customers()
     }
 }
