@@ -54,12 +54,16 @@ pub struct Verifier {
 /// How a verifier behaves. Every duration is a promise that operators can read.
 #[derive(Debug, Clone)]
 pub struct VerifierConfig {
-    /// How many keys are remembered at most, and likewise how many unknown digests and customers; 100 000 by default.
-    /// A key takes some hundred bytes, and as much again for every few workspaces of its organization.
+    /// How many keys are remembered at most, and likewise how many unknown digests, keys of other environments, and
+    /// customers, each apart: strangers displace no key. 100 000 by default.
+    ///
+    /// A key takes about 300 bytes, and its organization about 60 and 70 for each workspace, shared by its keys; a
+    /// digest that belongs to none takes about 70. By default that is some 40 MB if all of it is full.
     pub capacity: usize,
     /// For how long a digest that belongs to no key is remembered as such, unless the key appears; 30 s by default.
     pub remember_unknown: Duration,
-    /// How old the knowledge of changes may be. Beyond it every well-formed key is answered 503; 60 s by default.
+    /// How old the knowledge of changes may be. Beyond it every well-formed key is answered 503; 60 s by default. It is
+    /// measured as exactly as the clock can be glanced at: to ten milliseconds.
     pub max_stale: Duration,
     /// How often to ask for changes when no hint comes; 1 s by default, 10 ms at least.
     pub poll_interval: Duration,

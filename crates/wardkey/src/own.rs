@@ -2,11 +2,9 @@
 
 mod sessions;
 
-use std::sync::Arc;
-
 use wardkey_core::{
-    KeyId, SharedRights, OrganizationId, OrganizationKind, PrincipalId, Reference, SessionId, Timestamp, UserId,
-    Verification,
+    KeyId, OrganizationId, OrganizationKind, PrincipalId, Reference, SessionId, SharedRights, Timestamp,
+    UserId, Verification,
 };
 use wardkey_storage::{Key, KeyFilter, Organization, User};
 

@@ -208,7 +208,6 @@ async fn user_keys_follow_the_users_live_roles(world: &World) {
             None => rights.organization_wide().clone(),
             Some(id) => rights
                 .workspaces()
-                .iter()
                 .find(|workspace| workspace.id == id)
                 .map(|workspace| (*workspace.held).clone())
                 .unwrap_or_default(),
