@@ -62,7 +62,10 @@ async fn main() -> Result<()> {
     let vic = invite("vic", json!([{ "role": "viewer", "workspace_id": lab["id"] }])).await?;
     ensure!(operator.get(&members).await?["items"].as_array().map(Vec::len) == Some(3));
 
-    say("the last owner stays one");
+    say("olga accepts by her link, with a first password, and as the last owner stays one");
+    let mut browser = Api::browser(&server.url)?;
+    let redeem = json!({ "token": token(&olga)?, "password": PASSWORD });
+    browser.ask(Method::POST, "/v1/links/redeem", Some(redeem), 204).await?;
     let olga = format!("{members}/{}", text(&olga, "/member/id")?);
     let refused = operator.ask(Method::DELETE, &olga, None, 409).await?;
     ensure!(refused["code"] == "last_owner", "{refused}");
@@ -78,18 +81,28 @@ async fn main() -> Result<()> {
     operator.ask(Method::PUT, &in_team, None, 204).await?;
 
     say("vic opens the link, chooses a password and logs in");
-    let mut browser = Api::browser(&server.url)?;
-    let (_, token) = text(&vic, "/link/url")?.split_once('#').context("the link has its token behind a #")?;
-    let opened = browser.ask(Method::POST, "/v1/links/inspect", Some(json!({ "token": token })), 200).await?;
+    let vics = token(&vic)?;
+    let opened = browser.ask(Method::POST, "/v1/links/inspect", Some(json!({ "token": vics })), 200).await?;
     ensure!(opened["purpose"] == "set_password", "{opened}");
-    let password = "the lamp is under the stairs";
-    let redeem = json!({ "token": token, "password": password });
+    let redeem = json!({ "token": vics, "password": PASSWORD });
     browser.ask(Method::POST, "/v1/links/redeem", Some(redeem.clone()), 204).await?;
     // A link is good for once.
     browser.ask(Method::POST, "/v1/links/redeem", Some(redeem), 404).await?;
-    browser.log_in(&email_of("vic"), password).await?;
+    browser.log_in(&email_of("vic"), PASSWORD).await?;
     let me = browser.get("/v1/me").await?;
     ensure!(me["principal"]["id"] == vic["member"]["id"] && me["email"] == "vic@acme.example", "{me}");
+
+    say("another organization invites vic, who hears of it by its own link only, whoever knows the password");
+    let other = operator.create("/v1/organizations", json!({ "name": "Umbrella" })).await?;
+    let other_path = format!("/v1/organizations/{}", text(&other, "/id")?);
+    let body = json!({ "email": email_of("vic"), "grants": [{ "role": "viewer" }] });
+    let invited = operator.create(&format!("{other_path}/members"), body).await?;
+    ensure!(invited["member"]["state"] == "pending", "{invited}");
+    let there = format!("{other_path}/workspaces");
+    browser.ask(Method::GET, &there, None, 404).await?;
+    let accept = json!({ "token": token(&invited)? });
+    browser.ask(Method::POST, "/v1/links/accept", Some(accept), 204).await?;
+    browser.get(&there).await?;
 
     say("vic sees the lab by a role of vic's own and Europe by the team's, and governs nothing");
     ensure!(browser.get(&workspaces).await?["items"].as_array().map(Vec::len) == Some(2));
@@ -150,6 +163,16 @@ async fn main() -> Result<()> {
     }
     say("done");
     Ok(())
+}
+
+/// What everybody chooses here; people have one each.
+const PASSWORD: &str = "the lamp is under the stairs";
+
+/// What stands in the link that came with a new member.
+fn token(added: &Value) -> Result<&str> {
+    let (_, token) =
+        text(added, "/link/url")?.split_once('#').context("the link has its token behind a #")?;
+    Ok(token)
 }
 
 fn email_of(name: &str) -> String {

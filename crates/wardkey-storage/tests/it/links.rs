@@ -187,9 +187,9 @@ async fn whoever_is_given_more_has_outgrown_the_links_that_were_made_before(worl
         |names| RoleEdit { name: "Own".to_owned(), description: None, permissions: permissions(names) };
     let new = NewRole { id: custom, values: values(&["pipelines:read"]) };
     world.storage.create_role(&world.act(), world.demo, new, None).await.unwrap();
-    let values =
+    let admins =
         TeamEdit { name: "Team".to_owned(), external_id: None, grants: vec![role(BuiltInRole::Admin)] };
-    let new = NewTeam { id: team, values };
+    let new = NewTeam { id: team, values: admins };
     world.storage.create_team(&world.act(), world.demo, new, None).await.unwrap();
     let own = Grant { workspace: None, role: RoleRef::Custom(custom) };
     let invite = async |email: &str| {

@@ -13,6 +13,7 @@ use crate::world::{World, assert_not_found, conflict, role};
 async fn a_member_has_exactly_the_grants_last_given(world: Arc<World>) {
     let user = world.user().await;
     assert_eq!(world.storage.find_member(world.demo, user).await.unwrap(), None);
+    world.set_member(world.demo, user, Vec::new()).await.unwrap();
     let in_workspace =
         Grant { workspace: Some(world.workspace), role: RoleRef::BuiltIn(BuiltInRole::Member) };
     for grants in [vec![in_workspace, role(BuiltInRole::Viewer)], vec![role(BuiltInRole::Admin)], Vec::new()]

@@ -72,7 +72,7 @@ async fn whoever_invites_a_person_becomes_them_nowhere_else(world: &World) {
     // Then others invite that person, also to run the deployment.
     let (_, theirs) = invite(&demo, VICTIM, BuiltInRole::Owner).await;
     let (_, operators) = invite(&operator, VICTIM, BuiltInRole::Owner).await;
-    demo.issue_key(user_input(victim, Level::All, &[])).await.unwrap();
+    demo.issue_key(user_input(victim, Level::ReadOnly, &[])).await.unwrap();
     let (again, _) = log_in(world, victim).await;
     for caller in [&caller, &again] {
         for closed in [&demo, &operator] {

@@ -150,7 +150,8 @@ async fn two_organizations_invite_a_person_who_enters_each_by_its_own_link(world
     let body = json!({"token": theirs, "password": "another handful of plain words"});
     let redeemed = world.post("/v1/links/redeem").json(body).await;
     assert_eq!(redeemed.problem(), (409, "password_is_set".to_owned()));
-    world.person("stranger", BuiltInRole::Owner).await;
+    let somebody = world.member("stranger", BuiltInRole::Owner).await;
+    world.set_password(somebody, PASSWORD).await;
     let mut stranger = Browser::new(&world);
     stranger.log_in("stranger@example.com", PASSWORD).await.expect(201);
     let answer = stranger.post("/v1/links/accept", json!({"token": theirs})).await;
