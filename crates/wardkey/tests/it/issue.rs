@@ -94,6 +94,7 @@ async fn every_broken_rule_is_named_at_its_place_and_nothing_happens(world: &Wor
         metadata,
         environment: Some(environment("nowhere")),
         principal: Some(PrincipalRef::ServiceAccount(Reference::from("nobody"))),
+        rate_limits: Vec::new(),
         level: None,
         permissions: permissions(&[
             "pipelines:read",

@@ -275,6 +275,7 @@ async fn every_broken_rule_of_an_edit_is_named(world: &World) {
         permissions: None,
         workspaces: Some(Access::Specific(vec!["nowhere".into()])),
         customers: None,
+        rate_limits: None,
         ip_allowlist: Some(vec!["::1".parse().unwrap(), "::1".parse().unwrap()]),
         expiry: Some(Expiry::Never),
     };
@@ -398,8 +399,9 @@ async fn nobody_lifts_a_limit_of_the_own_key_who_does_not_administer_keys(world:
     let input = IssueKey { rate_limits: imposed, ..user_input(user, Level::All, &["keys:write"]) };
     let issued = demo.issue_key(input).await.unwrap();
     let id = issued.key.id;
-    let session = world.wardkey.enter(&world.in_browser(user).await, &world.first.demo_organization.into());
-    for own in [world.as_key(&issued).await, session.await.unwrap()] {
+    let browser = world.in_browser(user).await;
+    let session = world.wardkey.enter(&browser, &world.first.demo_organization.into()).await.unwrap();
+    for own in [world.as_key(&issued).await, session] {
         let version = demo.get_key(id).await.unwrap().version;
         for loosened in [
             &[][..],

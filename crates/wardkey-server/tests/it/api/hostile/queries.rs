@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use poem::http::Method;
-
 use super::{Operation, Stage, Target, complain, rows};
 use crate::api::world::World;
 
