@@ -22,7 +22,7 @@ on_both!(
 );
 
 /// What neither changes nor could.
-const READS: [&str; 8] = [
+const READS: [&str; 9] = [
     "organization",
     "describe",
     "verify",
@@ -31,6 +31,7 @@ const READS: [&str; 8] = [
     "password_hash",
     "session_policy",
     "catalogue",
+    "wait_for_verifiers",
 ];
 
 /// How many rounds: few while working, many in the long form.
