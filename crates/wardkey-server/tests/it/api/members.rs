@@ -160,7 +160,7 @@ async fn two_organizations_invite_a_person_who_enters_each_by_its_own_link(world
     assert_eq!(organizations(&mut browser).await, 2);
     let members = browser.get(&there("/members")).await.expect(200).json();
     assert_eq!(text(&members, "/items/0/state"), "accepted");
-    assert_eq!(text(&members, "/items/0/accepted_at"), "2026-11-20T08:00:00Z");
+    assert_eq!(text(&members, "/items/0/accepted_at"), "2026-11-20T08:00:00.000000Z");
 }
 
 async fn a_link_that_was_lost_is_replaced_until_the_person_accepts(world: Arc<World>) {
