@@ -150,6 +150,7 @@ impl Refusals {
             Code::PrincipalInactive,
             Code::OrganizationSuspended,
             Code::IpNotAllowed,
+            Code::RateLimited,
             Code::VerifierUnavailable,
         ] {
             self.add(code.status(), &[code.as_str()]);
