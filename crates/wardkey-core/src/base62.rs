@@ -15,6 +15,17 @@ const VALUES: [u8; 256] = {
     values
 };
 
+/// What a digit is worth in each of the last ten places, the last one first.
+const POWERS: [u64; 10] = {
+    let mut powers = [1; 10];
+    let mut place = 1;
+    while place < powers.len() {
+        powers[place] = 62 * powers[place - 1];
+        place += 1;
+    }
+    powers
+};
+
 /// Writes `number` with leading zeros over the whole of `text`; `text` is long enough for it.
 pub(crate) fn encode(mut number: u128, text: &mut [u8]) {
     for place in text.iter_mut().rev() {
@@ -40,17 +51,19 @@ pub(crate) fn decode_short(text: &[u8]) -> Option<u64> {
     debug_assert!(text.len() <= 10);
     let mut number = 0;
     let mut flaws = 0;
-    for &byte in text {
+    // Each digit by its power, so that none waits for the one before it.
+    for (&byte, power) in text.iter().rev().zip(POWERS) {
         let value = VALUES[usize::from(byte)];
         flaws |= value & 0x80;
-        number = number * 62 + u64::from(value);
+        number += u64::from(value) * power;
     }
     (flaws == 0).then_some(number)
 }
 
 /// Whether each byte is a digit.
 pub(crate) fn is_text(text: &[u8]) -> bool {
-    text.iter().fold(0, |flaws, &byte| flaws | (VALUES[usize::from(byte)] & 0x80)) == 0
+    // The digits are the ASCII letters and digits. Without a way out before the end, many bytes are looked at at once.
+    text.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_alphanumeric())
 }
 
 /// Fills `text` with digits drawn uniformly and independently.

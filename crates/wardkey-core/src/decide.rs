@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::denial::Denial;
 use crate::ids::{KeyId, OrganizationId, PrincipalId, SecretId};
 use crate::interner::SharedParts;
-use crate::network::NetworkLists;
+use crate::network::NetworkRule;
 use crate::permission::CatalogueIndex;
 use crate::record::{KeyRecord, KeyState, KeyStatus, Standing};
 use crate::requirement::Requirement;
@@ -23,10 +23,11 @@ pub struct CompiledKey {
     secret: SecretId,
     expires: End,
     secret_ends: End,
-    networks: Option<Arc<NetworkLists>>,
+    networks: Arc<[NetworkRule]>,
     rights: KeyRights,
     state: KeyState,
     principal: Standing,
+    organization: Standing,
 }
 
 /// When something ends, if ever.
@@ -62,13 +63,12 @@ pub struct KeySummary {
 impl CompiledKey {
     /// Prepares `record`, with the rights that it has under `catalogue`.
     pub fn new(record: &KeyRecord, catalogue: &CatalogueIndex) -> Self {
-        let networks = &record.networks;
         Self {
             key: record.key,
             secret: record.secret,
             expires: End::new(record.expires_at),
             secret_ends: End::new(record.secret_ends_at),
-            networks: (!networks.is_empty()).then(|| NetworkLists::new(networks).into()),
+            networks: NetworkRule::of_lists(&record.networks).collect(),
             rights: KeyRights {
                 environment: record.environment.clone(),
                 principal: Principal {
@@ -79,6 +79,7 @@ impl CompiledKey {
             },
             state: record.state,
             principal: record.principal.state,
+            organization: record.organization.state,
         }
     }
 
@@ -87,9 +88,7 @@ impl CompiledKey {
         if self.rights.environment == *environment {
             self.rights.environment = environment.clone();
         }
-        if let Some(networks) = &mut self.networks {
-            parts.networks.share(networks);
-        }
+        parts.networks.share(&mut self.networks);
         self.rights.rights.share(parts);
     }
 
@@ -144,10 +143,10 @@ pub fn decide(
     if key.principal == Standing::Inactive {
         return Err(Denial::PrincipalInactive);
     }
-    if key.rights.rights.organization_standing() == Standing::Inactive {
+    if key.organization == Standing::Inactive {
         return Err(Denial::OrganizationSuspended);
     }
-    if key.networks.as_ref().is_some_and(|networks| !networks.admit(address)) {
+    if !NetworkRule::admit(&key.networks, address) {
         return Err(Denial::IpNotAllowed);
     }
     requirement.check(&key.rights.rights, address)

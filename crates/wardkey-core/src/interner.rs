@@ -4,27 +4,26 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::network::NetworkLists;
-use crate::permission::PermissionSet;
-use crate::record::OrganizationRecord;
+use crate::network::NetworkRule;
+use crate::rights::{Held, Organization};
 
-/// What the keys of a verifier have in common: organizations with their workspaces, sets of permissions, networks.
+/// What the keys of a verifier have in common: organizations with their workspaces, what is held where, networks.
 ///
 /// Parts are shared because they are equal, not because they bear the same id: what is read after a change is another
 /// part, so nothing here can be out of date.
 #[derive(Debug, Default)]
 pub(crate) struct SharedParts {
-    pub(crate) organizations: Interner<OrganizationRecord>,
-    pub(crate) permissions: Interner<PermissionSet>,
-    pub(crate) networks: Interner<NetworkLists>,
+    pub(crate) organizations: Interner<Organization>,
+    pub(crate) held: Interner<Held>,
+    pub(crate) networks: Interner<[NetworkRule]>,
 }
 
 /// Values of which equal ones are kept once, for as long as somebody holds them.
 #[derive(Debug)]
-pub(crate) struct Interner<T>(Mutex<Interned<T>>);
+pub(crate) struct Interner<T: ?Sized>(Mutex<Interned<T>>);
 
 #[derive(Debug)]
-struct Interned<T> {
+struct Interned<T: ?Sized> {
     values: HashSet<Arc<T>>,
     /// With so many values it is time to look for those that nobody holds any more.
     crowded_at: usize,
@@ -33,7 +32,7 @@ struct Interned<T> {
 /// Fewer values than this are not worth looking through.
 const FEW: usize = 64;
 
-impl<T: Eq + Hash> Interner<T> {
+impl<T: Eq + Hash + ?Sized> Interner<T> {
     /// Puts the value in the place of `part` that is equal to it and already kept; keeps `part` if there is none.
     pub(crate) fn share(&self, part: &mut Arc<T>) {
         let mut interned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,7 +48,7 @@ impl<T: Eq + Hash> Interner<T> {
     }
 }
 
-impl<T> Default for Interner<T> {
+impl<T: ?Sized> Default for Interner<T> {
     fn default() -> Self {
         Self(Mutex::new(Interned { values: HashSet::new(), crowded_at: FEW }))
     }

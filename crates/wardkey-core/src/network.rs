@@ -55,20 +55,31 @@ impl fmt::Debug for IpNetwork {
     }
 }
 
-/// Lists of networks, each of which must contain the address of whoever is admitted. Of no list anybody is admitted, of
-/// an empty one nobody.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct NetworkLists(Box<[Box<[IpNetwork]>]>);
+/// One step through lists of networks, each of which must contain the client's address. They stand one after the other
+/// in one piece of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum NetworkRule {
+    /// A network of the list.
+    Network(IpNetwork),
+    /// The list ends: who was in none of its networks is not admitted.
+    EndOfList,
+}
 
-impl NetworkLists {
-    pub(crate) fn new(lists: &[Vec<IpNetwork>]) -> Self {
-        Self(lists.iter().map(|list| list.as_slice().into()).collect())
+impl NetworkRule {
+    pub(crate) fn of_lists(lists: &[Vec<IpNetwork>]) -> impl Iterator<Item = Self> {
+        lists.iter().flat_map(|list| list.iter().copied().map(Self::Network).chain([Self::EndOfList]))
     }
 
-    pub(crate) fn admit(&self, address: Option<IpAddr>) -> bool {
-        let admits =
-            |list: &[IpNetwork]| address.is_some_and(|address| list.iter().any(|net| net.contains(address)));
-        self.0.iter().all(|list| admits(list))
+    /// Whether a request from `address` may come in. One without an address passes no list.
+    pub(crate) fn admit(rules: &[Self], address: Option<IpAddr>) -> bool {
+        let mut in_list = false;
+        rules.iter().all(|rule| match rule {
+            Self::Network(network) => {
+                in_list = in_list || address.is_some_and(|address| network.contains(address));
+                true
+            }
+            Self::EndOfList => std::mem::take(&mut in_list),
+        })
     }
 }
 

@@ -96,7 +96,7 @@ impl KeyStatus {
 }
 
 /// What a verification needs to know of an organization.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationRecord {
     /// The organization.
     pub id: OrganizationId,
@@ -129,7 +129,7 @@ pub enum Standing {
 }
 
 /// A workspace by its ids.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceRecord {
     /// The workspace.
     pub id: WorkspaceId,

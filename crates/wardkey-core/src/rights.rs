@@ -1,20 +1,21 @@
 //! What a key may do, and where: computed from its record once, when it is loaded.
 
-mod places;
+mod held;
+mod organization;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use places::Places;
+pub(crate) use held::Held;
+pub(crate) use organization::Organization;
+use organization::Workspace;
 
 use crate::denial::Denial;
 use crate::ids::{CustomerId, OrganizationId, PrincipalId, Reference, WorkspaceId};
 use crate::interner::SharedParts;
 use crate::network::IpNetwork;
 use crate::permission::{BuiltInRole, CatalogueIndex, PermissionSet, Requires};
-use crate::record::{
-    KeyRecord, OrganizationKind, OrganizationRecord, PrincipalKind, Role, RoleGrant, Standing,
-};
+use crate::record::{KeyRecord, OrganizationKind, OrganizationRecord, PrincipalKind, Role, RoleGrant};
 use crate::scope::{Access, EnvironmentName};
 
 /// What a key, or a person, may do in an organization, organization-wide and in each workspace.
@@ -23,13 +24,11 @@ use crate::scope::{Access, EnvironmentName};
 /// not exist.
 #[derive(Debug, Clone)]
 pub struct Rights {
-    organization: Arc<OrganizationRecord>,
-    organization_wide: Arc<PermissionSet>,
-    anywhere: Arc<PermissionSet>,
-    places: Places,
-    all_workspaces: bool,
-    /// `None` if all are reached, as by nearly every key.
-    customers: Option<Box<Access<CustomerId>>>,
+    organization_id: OrganizationId,
+    organization: Arc<Organization>,
+    /// The organization's, at hand: a way less far when one of them is asked for.
+    workspaces: Arc<[Workspace]>,
+    held: Arc<Held>,
 }
 
 /// What may be done in one workspace.
@@ -78,17 +77,16 @@ impl Rights {
                 (wanted, Some(Self::of_user(organization, grants, catalogue)))
             }
         };
-        let mut rights = match live {
-            None => Self::everywhere(organization, wanted, catalogue),
-            Some(live) => live.limited_to(&wanted),
+        let mut held = match live {
+            None => Held::everywhere(wanted.clone(), wanted.intersection(catalogue.product())),
+            Some(live) => live.held.limited_to(&wanted),
         };
         if let Access::Specific(_) = &record.workspaces {
-            rights = rights.only_in(&record.workspaces);
+            let all = &organization.workspaces;
+            held = held.only_in(all.len(), |at| record.workspaces.includes(&all[at].id));
         }
-        if let Access::Specific(_) = &record.customers {
-            rights.customers = Some(Box::new(record.customers.clone()));
-        }
-        rights
+        held.customers = record.customers.clone();
+        Self::new(organization, held)
     }
 
     /// The rights of a user, from every role that the user holds.
@@ -121,9 +119,8 @@ impl Rights {
             held.extend(wide.as_ref().unwrap_or(&PermissionSet::EMPTY));
             Some((at, held.intersection(product).into()))
         });
-        let places = Places::new(places.collect(), organization.workspaces.len());
-        let all_workspaces = wide.is_some();
-        Self::assemble(organization, wide.unwrap_or_default(), places, all_workspaces)
+        let places = places.collect();
+        Self::new(organization, Held::in_places(wide, places))
     }
 
     /// The rights of an owner, as an operator that acts in the organization has them.
@@ -132,71 +129,31 @@ impl Rights {
         Self::of_user(organization, &[owner], catalogue)
     }
 
-    /// The same permissions organization-wide and in every workspace.
-    fn everywhere(
-        organization: &OrganizationRecord,
-        wanted: PermissionSet,
-        catalogue: &CatalogueIndex,
-    ) -> Self {
-        let held = wanted.intersection(catalogue.product());
-        Self::assemble(organization, wanted, Places::Alike(held.into()), true)
-    }
-
-    fn assemble(
-        organization: &OrganizationRecord,
-        organization_wide: PermissionSet,
-        places: Places,
-        all_workspaces: bool,
-    ) -> Self {
-        let mut rights = Self {
-            organization: Arc::new(organization.clone()),
-            organization_wide: organization_wide.into(),
-            anywhere: Arc::default(),
-            places,
-            all_workspaces,
-            customers: None,
-        };
-        rights.sum_up();
-        rights
-    }
-
-    fn sum_up(&mut self) {
-        let mut anywhere = PermissionSet::clone(&self.organization_wide);
-        self.workspaces().for_each(|workspace| anywhere.extend(workspace.held));
-        self.anywhere = anywhere.into();
-    }
-
-    /// What of these rights is also in `wanted`.
-    fn limited_to(mut self, wanted: &PermissionSet) -> Self {
-        self.organization_wide = self.organization_wide.intersection(wanted).into();
-        for held in self.places.sets_mut() {
-            *held = held.intersection(wanted).into();
+    fn new(organization: &OrganizationRecord, held: Held) -> Self {
+        let shared = Arc::new(Organization::new(organization));
+        Self {
+            organization_id: organization.id,
+            workspaces: Arc::clone(&shared.workspaces),
+            organization: shared,
+            held: held.into(),
         }
-        self.sum_up();
-        self
     }
 
-    /// These rights in the given workspaces only, and nothing organization-wide.
-    fn only_in(mut self, workspaces: &Access<WorkspaceId>) -> Self {
-        let all = &self.organization.workspaces;
-        self.places = self.places.only_in(all.len(), |at| workspaces.includes(&all[at].id));
-        self.organization_wide = Arc::default();
-        self.all_workspaces = false;
-        self.sum_up();
-        self
-    }
-
-    /// Keeps what other keys hold, too, only once.
+    /// Keeps what other keys have, too, only once.
     pub(crate) fn share(&mut self, parts: &SharedParts) {
         parts.organizations.share(&mut self.organization);
-        parts.permissions.share(&mut self.organization_wide);
-        parts.permissions.share(&mut self.anywhere);
-        self.places.share(&parts.permissions);
+        self.workspaces = Arc::clone(&self.organization.workspaces);
+        parts.held.share(&mut self.held);
+    }
+
+    /// The index of every visible workspace, ascending, with what is held there.
+    fn places(&self) -> impl Iterator<Item = (usize, &PermissionSet)> {
+        (0..self.workspaces.len()).filter_map(|at| Some((at, self.held.at(at)?)))
     }
 
     /// The organization in which these rights hold.
     pub fn organization(&self) -> OrganizationId {
-        self.organization.id
+        self.organization_id
     }
 
     /// The id that the product's backend gave the organization.
@@ -209,77 +166,65 @@ impl Rights {
         self.organization.kind
     }
 
-    /// Whether the organization's keys work at all.
-    pub(crate) fn organization_standing(&self) -> Standing {
-        self.organization.state
-    }
-
     /// What is held for the organization as a whole.
     pub fn organization_wide(&self) -> &PermissionSet {
-        &self.organization_wide
+        &self.held.organization_wide
     }
 
     /// What is held in at least one place.
     pub fn anywhere(&self) -> &PermissionSet {
-        &self.anywhere
+        &self.held.anywhere
     }
 
     /// Every visible workspace with what is held there, in ascending order of id.
     pub fn workspaces(&self) -> impl Iterator<Item = WorkspaceRights<'_>> {
-        let places = self.places.iter(self.organization.workspaces.len());
-        places.map(|(at, held)| self.workspace_at(at, held))
+        self.places().map(|(at, held)| self.workspace_at(at, held))
     }
 
     /// Whether every workspace of the organization is visible, those made later included.
     pub fn sees_all_workspaces(&self) -> bool {
-        self.all_workspaces
+        self.held.all_workspaces
     }
 
     /// Which customers are reached.
     pub fn customers(&self) -> &Access<CustomerId> {
-        self.customers.as_deref().unwrap_or(&Access::All)
+        &self.held.customers
     }
 
     /// The workspace, if it is visible.
     pub fn workspace(&self, workspace: &Reference<WorkspaceId>) -> Option<WorkspaceRights<'_>> {
-        let all = &self.organization.workspaces;
         let at = match workspace {
-            Reference::Id(id) => all.binary_search_by_key(id, |known| known.id).ok()?,
+            Reference::Id(id) => self.workspaces.binary_search_by_key(id, |known| known.id).ok()?,
             Reference::External(text) => {
-                all.iter().position(|known| known.external_id.as_deref() == Some(text))?
+                self.workspaces.iter().position(|known| known.external_id.as_deref() == Some(text))?
             }
         };
-        self.places.at(at).map(|held| self.workspace_at(at, held))
+        self.held.at(at).map(|held| self.workspace_at(at, held))
     }
 
     fn workspace_at<'a>(&'a self, at: usize, held: &'a PermissionSet) -> WorkspaceRights<'a> {
-        let workspace = &self.organization.workspaces[at];
-        WorkspaceRights {
-            id: workspace.id,
-            external_id: workspace.external_id.as_deref(),
-            held,
-            networks: &workspace.networks,
-        }
+        let Workspace { id, external_id, networks } = &self.workspaces[at];
+        WorkspaceRights { id: *id, external_id: external_id.as_deref(), held, networks }
     }
 
     /// What of these rights goes beyond `bound`: who holds `bound` may grant nothing of it.
     pub fn excess_over(&self, bound: &Self) -> Excess {
-        let mut permissions = self.organization_wide.difference(&bound.organization_wide);
+        let mut permissions = self.organization_wide().difference(bound.organization_wide());
         let mut workspaces = Vec::new();
         for workspace in self.workspaces() {
             match bound.workspace(&Reference::Id(workspace.id)) {
                 Some(known) => permissions.extend(&workspace.held.difference(known.held)),
                 // Made since the bound was computed, and within it all the same: what is held organization-wide is
                 // held there, too.
-                None if bound.all_workspaces => {
-                    permissions.extend(&workspace.held.difference(&bound.organization_wide));
+                None if bound.sees_all_workspaces() => {
+                    permissions.extend(&workspace.held.difference(bound.organization_wide()));
                 }
                 None => workspaces.push(workspace.id),
             }
         }
         Excess {
             permissions,
-            future_workspaces: self.all_workspaces && !bound.all_workspaces,
+            future_workspaces: self.sees_all_workspaces() && !bound.sees_all_workspaces(),
             workspaces,
             customers: !self.customers().is_within(bound.customers()),
         }
@@ -290,7 +235,7 @@ impl Rights {
     /// # Errors
     /// [`Denial::InsufficientPermissions`] if it is not.
     pub fn require<P: Requires>(&self) -> Result<(), Denial> {
-        require_in::<P>(&self.anywhere)
+        require_in::<P>(self.anywhere())
     }
 
     /// The id of the workspace, if `P` is held there and a request from `address` may reach it.
@@ -324,9 +269,9 @@ impl PartialEq for Rights {
         self.organization() == other.organization()
             && self.organization_external_id() == other.organization_external_id()
             && self.organization_kind() == other.organization_kind()
-            && self.organization_wide == other.organization_wide
+            && self.organization_wide() == other.organization_wide()
             && self.workspaces().eq(other.workspaces())
-            && self.all_workspaces == other.all_workspaces
+            && self.sees_all_workspaces() == other.sees_all_workspaces()
             && self.customers() == other.customers()
     }
 }

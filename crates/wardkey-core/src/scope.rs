@@ -57,7 +57,7 @@ pub struct Environment {
 }
 
 /// Which workspaces or customers of its organization a key reaches.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Access<I> {
     /// All of them, those that are made later included.
     All,

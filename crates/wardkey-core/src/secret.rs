@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sha2::{Digest as _, Sha256};
+use sha2::block_api::compress256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::base62;
@@ -134,8 +134,30 @@ impl fmt::Debug for Presented<'_> {
     }
 }
 
+/// SHA-256 (FIPS 180-4), of one block: the text, a one bit, zeroes, and the text's length in bits.
 fn digest(secret: &[u8]) -> Digest {
-    Digest(Sha256::digest(&secret[..secret.len() - CHECKSUM_LEN]).into())
+    const INITIAL: [u32; 8] = [
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19,
+    ];
+    let text = &secret[..secret.len() - CHECKSUM_LEN];
+    let mut block = [0; 64];
+    block[..text.len()].copy_from_slice(text);
+    block[text.len()] = 0x80;
+    block[56..].copy_from_slice(&(8 * text.len() as u64).to_be_bytes());
+    let mut state = INITIAL;
+    compress256(&mut state, &[block]);
+    let mut digest = [0; 32];
+    for (bytes, word) in digest.chunks_exact_mut(4).zip(state) {
+        bytes.copy_from_slice(&word.to_be_bytes());
+    }
+    Digest(digest)
 }
 
 /// Prefix and tag are made of lower-case letters and digits; a prefix may also hold underscores inside.
@@ -202,6 +224,16 @@ mod tests {
         let presented = Presented::parse(secret.expose().as_bytes()).unwrap();
         assert_eq!(presented.prefix(), b"wk");
         assert_eq!(presented.digest(), secret.digest());
+    }
+
+    #[test]
+    fn a_digest_is_sha_256_of_all_but_the_checksum_whatever_the_length() {
+        use sha2::Digest as _;
+        for (prefix, tag) in [("a", "b"), ("wk", "live"), ("abcde", "12345")] {
+            let secret = SecretStart::new(prefix, tag).unwrap().generate(&SeededRandom::new(4));
+            let (digested, _) = secret.expose().split_at(secret.expose().len() - CHECKSUM_LEN);
+            assert_eq!(secret.digest().as_bytes()[..], sha2::Sha256::digest(digested)[..], "{prefix} {tag}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ use crate::random::{OsRandom, Random};
 use crate::rate_limit::{Cells, SharedLimits};
 use crate::requirement::Requirement;
 use crate::scope::EnvironmentName;
-use crate::secret::Presented;
+use crate::secret::{Digest, Presented};
 use crate::store::{Deployment, KeyStore, StoreError};
 use crate::time::{Clock, Glance, SystemClock};
 
@@ -58,13 +58,17 @@ pub struct Verifier {
 /// How a verifier behaves. Every duration is a promise that operators can read.
 #[derive(Debug, Clone)]
 pub struct VerifierConfig {
-    /// How many keys are remembered at most, and likewise how many unknown digests and customers; 100 000 by default.
-    /// What keys with rate limits have spent is remembered longer, for eight times as many.
-    /// A key takes some hundred bytes, and as much again for every few workspaces of its organization.
+    /// How many keys are remembered at most, and likewise how many unknown digests, keys of other environments, and
+    /// customers, each apart: strangers displace no key. 100 000 by default.
+    ///
+    /// A key takes about 300 bytes, and its organization about 60 and 70 for each workspace, shared by its keys; a
+    /// digest that belongs to none takes about 70. By default that is some 40 MB if all of it is full.
+    /// What keys with rate limits have spent is remembered for eight times as many, at about 200 bytes each.
     pub capacity: usize,
     /// For how long a digest that belongs to no key is remembered as such, unless the key appears; 30 s by default.
     pub remember_unknown: Duration,
-    /// How old the knowledge of changes may be. Beyond it every well-formed key is answered 503; 60 s by default.
+    /// How old the knowledge of changes may be. Beyond it every well-formed key is answered 503; 60 s by default. It is
+    /// measured as exactly as the clock can be glanced at: to ten milliseconds.
     pub max_stale: Duration,
     /// How often to ask for changes when no hint comes; 1 s by default, 10 ms at least.
     pub poll_interval: Duration,
@@ -202,24 +206,16 @@ impl Verifier {
         let presented = Presented::parse(secret).ok_or(Denial::InvalidKey)?;
         let digest = presented.digest();
         let inner = &self.inner;
-        let glance = inner.glance_when_fresh().await?;
-        let cached = inner.cache.with(&digest, |key| {
-            key.touch();
-            inner.decide(key, address, requirement, glance)
-        });
-        let verification = match cached {
-            Some(decided) => decided?,
-            None if inner.cache.is_unknown(&digest, glance.monotonic) => {
-                return Err(Denial::InvalidKey.into());
-            }
-            None => {
-                let key = inner.look_up(digest, presented.prefix()).await?;
-                inner.decide(&key, address, requirement, inner.look_at_clocks())?
-            }
+        let answer = match inner.answer_from_memory(&digest, address, requirement) {
+            Some(answer) => answer,
+            None => inner.answer_from_store(digest, presented.prefix(), address, requirement).await,
         };
-        if inner.is_to_be_settled(&verification.rights.0, requirement) {
-            self.settle(&verification, requirement).await?;
+        let is_settled = |granted: &Verification| !inner.is_to_be_settled(&granted.rights.0, requirement);
+        if answer.as_ref().map_or(true, is_settled) {
+            return answer;
         }
+        let verification = answer?;
+        self.settle(&verification, requirement).await?;
         Ok(verification)
     }
 
@@ -317,8 +313,49 @@ impl Verifier {
 }
 
 impl Inner {
-    /// Decides on a cached or freshly read record, at an instant that a glance at the clock gave, and charges and counts
-    /// what is granted, unless it has yet to be [settled](Self::is_to_be_settled).
+    /// The answer that can be given at once, if any. This is the path of nearly every verification: it waits for
+    /// nothing, and stays out of the state of a future, in which each value would be moved about.
+    fn answer_from_memory(
+        &self,
+        digest: &Digest,
+        address: Option<IpAddr>,
+        requirement: &Requirement,
+    ) -> Option<Result<Verification, VerifyError>> {
+        let glance = self.clock.glance();
+        if let Err(stale) = self.check_fresh(self.fresh_at()?, glance.monotonic) {
+            return Some(Err(stale));
+        }
+        let decided = self.cache.with(digest, |key| {
+            key.touch();
+            self.decide(key, address, requirement, glance)
+        });
+        let refused = || {
+            let unknown = self.cache.is_unknown(digest, glance.monotonic);
+            unknown.then(|| Err(Denial::InvalidKey.into()))
+        };
+        decided.or_else(refused)
+    }
+
+    /// The answer for a key that is seen for the first time in a while. The very first of all reads where the feed stands,
+    /// before anything is read that must be coherent with it.
+    async fn answer_from_store(
+        &self,
+        digest: Digest,
+        prefix: &[u8],
+        address: Option<IpAddr>,
+        requirement: &Requirement,
+    ) -> Result<Verification, VerifyError> {
+        if self.fresh_at().is_none() {
+            self.start_feed().await?;
+        }
+        self.check_fresh(self.fresh_at().unwrap_or_default(), self.clock.monotonic())?;
+        let key = self.look_up(digest, prefix).await?;
+        let glance = Glance { now: self.clock.now(), monotonic: self.clock.monotonic() };
+        self.decide(&key, address, requirement, glance)
+    }
+
+    /// Decides on a key, at an instant that a glance at the clock gave, and charges and counts what is granted, unless it
+    /// has yet to be [settled](Self::is_to_be_settled).
     fn decide(
         &self,
         cached: &Arc<CachedKey>,
@@ -327,42 +364,31 @@ impl Inner {
         glance: Glance,
     ) -> Result<Verification, VerifyError> {
         let key = &cached.key;
-        let end = key.first_end();
+        // All that is needed of the key is fetched before the first counter, for which the processor would wait.
+        let (ids, end) = (key.summary(), key.first_end());
         let near_its_end = end.is_some_and(|end| glance.now.saturating_add(GLANCE_MAY_LAG) >= end);
-        let now = cached.now(if near_its_end { self.clock.now() } else { glance.now });
+        let now = cached.not_before_end(if near_its_end { self.clock.now() } else { glance.now });
         decide(key, &self.environment, address, requirement, now).inspect_err(|denial| {
             if let (Denial::KeyExpired | Denial::SecretEnded, Some(end)) = (denial, end)
-                && cached.note_end(end)
+                && cached.note_end()
             {
-                self.seen_ends.note(key.summary().secret, end);
+                self.seen_ends.note(ids.secret, end);
             }
         })?;
         if !self.is_to_be_settled(cached, requirement) {
             cached.limits().map_or(Ok(()), |limits| limits.charge(glance.monotonic))?;
             cached.count(now);
         }
-        Ok(Verification { key: key.summary(), rights: SharedRights(Arc::clone(cached)) })
+        Ok(Verification { key: ids, rights: SharedRights(Arc::clone(cached)) })
     }
 
-    /// Both clocks as they are now.
-    fn look_at_clocks(&self) -> Glance {
-        Glance { now: self.clock.now(), monotonic: self.clock.monotonic() }
-    }
-
-    /// A glance at the clocks, once it is certain that what is known is fresh enough to decide by. The very first
-    /// caller reads where the feed stands, before anything is read that must be coherent with it.
-    async fn glance_when_fresh(&self) -> Result<Glance, VerifyError> {
-        let mut fresh_at = self.fresh_at();
-        if fresh_at.is_none() {
-            self.start_feed().await?;
-            fresh_at = self.fresh_at();
-        }
-        let glance = self.clock.glance();
-        let age = fresh_at.map_or(Duration::MAX, |fresh_at| glance.monotonic.saturating_sub(fresh_at));
+    /// Whether what is known is fresh enough to decide by, at this age of the process's clock.
+    fn check_fresh(&self, fresh_at: Duration, age: Duration) -> Result<(), VerifyError> {
+        let age = age.saturating_sub(fresh_at);
         if age > self.config.max_stale {
             return Err(VerifyError::Unavailable(Unavailable::Stale { age }));
         }
-        Ok(glance)
+        Ok(())
     }
 
     /// The age at which the last successful poll for changes began.

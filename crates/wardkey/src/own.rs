@@ -2,11 +2,9 @@
 
 mod sessions;
 
-use std::sync::Arc;
-
 use wardkey_core::{
-    KeyId, KeyRights, OrganizationId, OrganizationKind, PrincipalId, Reference, SessionId, Timestamp, UserId,
-    Verification,
+    KeyId, OrganizationId, OrganizationKind, PrincipalId, Reference, SessionId, SharedRights, Timestamp,
+    UserId, Verification,
 };
 use wardkey_storage::{Key, KeyFilter, Organization, User};
 
@@ -59,7 +57,7 @@ pub enum Via {
         /// The organization to which it belongs.
         organization: Box<Organization>,
         /// What it may do.
-        rights: Arc<KeyRights>,
+        rights: SharedRights,
     },
     /// In a browser.
     Session {
@@ -97,7 +95,7 @@ impl Own {
         let storage = self.wardkey.storage();
         let key = storage.find_key(ids.organization, ids.key).await?.ok_or(Error::NotFound)?;
         let organization = self.organization_of(verification).await?;
-        let rights = Arc::clone(&verification.rights);
+        let rights = verification.rights.clone();
         let via = Via::Key { key: Box::new(key), organization: Box::new(organization), rights };
         match ids.principal {
             PrincipalId::User(user) => self.me_as(user, via).await,

@@ -34,7 +34,7 @@ impl Tenant {
             return Ok(PageOf { items: Vec::new(), has_more: false });
         }
         if !self.rights().sees_all_workspaces() {
-            let visible = self.rights().workspaces().iter().map(|workspace| workspace.id);
+            let visible = self.rights().workspaces().map(|workspace| workspace.id);
             let wanted = |id: &WorkspaceId| filter.only.as_ref().is_none_or(|only| only.contains(id));
             filter.only = Some(visible.filter(wanted).collect());
         }

@@ -159,6 +159,11 @@ impl Cache {
         if feed.queue.len() >= self.capacity {
             self.evict_one(&mut feed);
         }
+        if feed.queue.len() == feed.queue.capacity() {
+            // By an eighth, not by as much again: there may be very many.
+            let more = (feed.queue.len() / 8).max(64);
+            feed.queue.reserve_exact(more);
+        }
         feed.queue.push_back(Arc::clone(key));
         self.keys.pin().insert(ByDigest(Arc::clone(key)));
         Admission::Cached

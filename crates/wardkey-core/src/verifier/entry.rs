@@ -20,8 +20,8 @@ use crate::time::Timestamp;
 pub(super) struct CachedKey {
     pub(super) digest: Digest,
     pub(super) key: CompiledKey,
-    /// For this key it is never again earlier than this, in microseconds: an end that was seen has come.
-    not_before: AtomicI64,
+    /// Whether its first end was seen to come; for this key it is then never again earlier.
+    ended: AtomicBool,
     verifications: AtomicU64,
     last_used_micros: AtomicI64,
     /// What is left of its rate limits, if it has any. Boxed, since most keys have none.
@@ -38,10 +38,11 @@ impl CachedKey {
         seen_end: Option<Timestamp>,
         limits: Option<KeyLimits>,
     ) -> Self {
+        let ended = seen_end.is_some_and(|seen| key.first_end().is_some_and(|end| end <= seen));
         Self {
             digest,
             key,
-            not_before: AtomicI64::new(seen_end.map_or(i64::MIN, Timestamp::as_micros)),
+            ended: AtomicBool::new(ended),
             verifications: AtomicU64::new(0),
             last_used_micros: AtomicI64::new(0),
             limits: limits.map(Box::new),
@@ -66,14 +67,18 @@ impl CachedKey {
         self.touched.swap(false, Ordering::Relaxed)
     }
 
-    /// The instant by which to decide: a clock that steps back does not revive what was seen to end.
-    pub(super) fn now(&self, clock: Timestamp) -> Timestamp {
-        clock.max(Timestamp::from_micros(self.not_before.load(Ordering::Relaxed)))
+    /// The instant by which to decide, when the clock shows `now`: one that steps back does not revive what was seen to
+    /// end.
+    pub(super) fn not_before_end(&self, now: Timestamp) -> Timestamp {
+        match self.key.first_end() {
+            Some(end) if self.ended.load(Ordering::Relaxed) => now.max(end),
+            _ => now,
+        }
     }
 
-    /// Remembers that this end has come; whether that is news.
-    pub(super) fn note_end(&self, end: Timestamp) -> bool {
-        self.not_before.fetch_max(end.as_micros(), Ordering::Relaxed) < end.as_micros()
+    /// Remembers that its first end has come; whether that is news.
+    pub(super) fn note_end(&self) -> bool {
+        !self.ended.swap(true, Ordering::Relaxed)
     }
 
     /// Counts a granted verification. It waits for nothing.

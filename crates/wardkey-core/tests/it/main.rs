@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may end where its ground gives way")]
 
 mod allocations;
+mod cache;
 mod decide;
 mod feed;
 mod guard;

@@ -17,7 +17,7 @@ fn keys() -> TestKeys {
     TestKeys::new(CATALOGUE, &[])
 }
 
-async fn code(verifier: &wardkey_core::Verifier, secret: &[u8]) -> Result<(), Code> {
+pub(crate) async fn code(verifier: &wardkey_core::Verifier, secret: &[u8]) -> Result<(), Code> {
     verifier.verify(secret, None, &Requirement::NONE).await.map(drop).map_err(|error| error.code())
 }
 

@@ -25,7 +25,7 @@ impl From<&wardkey_core::Rights> for Rights {
         Self {
             permissions: names(rights.organization_wide()),
             all_workspaces: rights.sees_all_workspaces(),
-            workspaces: rights.workspaces().iter().map(Into::into).collect(),
+            workspaces: rights.workspaces().map(Into::into).collect(),
         }
     }
 }
@@ -56,12 +56,12 @@ struct Place {
     permissions: Vec<Text<PermissionName>>,
 }
 
-impl From<&WorkspaceRights> for Place {
-    fn from(workspace: &WorkspaceRights) -> Self {
+impl From<WorkspaceRights<'_>> for Place {
+    fn from(workspace: WorkspaceRights<'_>) -> Self {
         let WorkspaceRights { id, external_id, held, networks: _ } = workspace;
         Self {
-            id: (*id).into(),
-            external_id: external_id.clone().map(|id| ExternalId(id).into()),
+            id: id.into(),
+            external_id: external_id.map(|id| ExternalId(id.to_owned()).into()),
             permissions: names(held),
         }
     }

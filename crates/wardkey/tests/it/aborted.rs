@@ -87,7 +87,7 @@ async fn changes(world: &World) -> usize {
         })
         .sum();
     // Everyone on the database sees every workspace.
-    usize::try_from(of_keys).unwrap() + demo.rights().workspaces().len()
+    usize::try_from(of_keys).unwrap() + demo.rights().workspaces().count()
 }
 
 async fn operations_dropped_half_way_happen_whole_or_not_at_all(world: &World) {

@@ -342,8 +342,7 @@ impl<'w> Stage<'w> {
         let mut workspaces: Vec<_> = rights
             .rights
             .workspaces()
-            .iter()
-            .map(|workspace| (number(workspace.id), names(&workspace.held)))
+            .map(|workspace| (number(workspace.id), names(workspace.held)))
             .collect();
         workspaces.sort();
         Held {

@@ -116,9 +116,8 @@ async fn what_is_held_in_one_workspace_is_not_granted_in_another(world: &World) 
     let rights = world.verify(&key).await.unwrap().rights.rights.clone();
     assert!(!rights.anywhere().contains_name("keys:write"));
     assert!(!rights.organization_wide().contains_name("pipelines:run"));
-    let in_second = rights.workspaces().iter().find(|workspace| workspace.id == second.id).unwrap();
-    let in_first =
-        rights.workspaces().iter().find(|workspace| workspace.id == world.first.demo_workspace).unwrap();
+    let in_second = rights.workspaces().find(|workspace| workspace.id == second.id).unwrap();
+    let in_first = rights.workspaces().find(|workspace| workspace.id == world.first.demo_workspace).unwrap();
     assert!(in_second.held.contains_name("pipelines:run") && !in_first.held.contains_name("pipelines:run"));
 }
 

@@ -276,8 +276,7 @@ fn held_by(rights: &Rights) -> Held {
         organization_wide: names(rights.organization_wide()),
         workspaces: rights
             .workspaces()
-            .iter()
-            .map(|workspace| (workspace.id.to_bytes()[0], names(&workspace.held)))
+            .map(|workspace| (workspace.id.to_bytes()[0], names(workspace.held)))
             .collect(),
         all_workspaces: rights.sees_all_workspaces(),
     }

@@ -208,7 +208,6 @@ async fn user_keys_follow_the_users_live_roles(world: &World) {
             None => rights.organization_wide().clone(),
             Some(id) => rights
                 .workspaces()
-                .iter()
                 .find(|workspace| workspace.id == id)
                 .map(|workspace| (*workspace.held).clone())
                 .unwrap_or_default(),
@@ -383,7 +382,7 @@ async fn a_level_reaches_into_workspaces_made_later(world: &World) {
     let later =
         world.demo().await.create_workspace("Later".to_owned(), None, Vec::new()).await.unwrap().into_inner();
     let rights = verify_with(&here, key.secret.as_ref().unwrap(), None).await.unwrap().rights;
-    assert!(rights.rights.workspaces().iter().any(|workspace| workspace.id == later.id));
+    assert!(rights.rights.workspaces().any(|workspace| workspace.id == later.id));
 }
 
 async fn a_key_is_used_from_its_networks_only(world: &World) {
