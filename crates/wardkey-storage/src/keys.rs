@@ -15,7 +15,7 @@ use wardkey_core::{
 
 pub(crate) use issue::insert_key;
 pub(crate) use list::contains_pattern;
-pub(crate) use row::{RecordRow, read_access, read_list, read_principal, write_list};
+pub(crate) use row::{RecordRow, read_access, read_limits, read_list, read_principal, write_list};
 pub(crate) use state::{revoke_keys_of_organization, revoke_keys_of_service_account, revoke_keys_of_user};
 
 /// A key.
