@@ -60,10 +60,10 @@ pub struct Verifier {
 pub struct VerifierConfig {
     /// How many keys are remembered at most, and likewise how many unknown digests, keys of other environments, and
     /// customers, each apart: strangers displace no key. 100 000 by default.
-    /// What keys with rate limits have spent is remembered longer, for eight times as many.
     ///
     /// A key takes about 300 bytes, and its organization about 60 and 70 for each workspace, shared by its keys; a
     /// digest that belongs to none takes about 70. By default that is some 40 MB if all of it is full.
+    /// What keys with rate limits have spent is remembered for eight times as many, at about 200 bytes each.
     pub capacity: usize,
     /// For how long a digest that belongs to no key is remembered as such, unless the key appears; 30 s by default.
     pub remember_unknown: Duration,

@@ -14,7 +14,8 @@ use wardkey_core::{
     SystemClock,
 };
 
-/// How long a request waits for the shared limits at most, connecting included.
+/// How long a request waits for the shared limits at most, connecting included, unless [another
+/// time](RedisLimiter::with_budget) is chosen.
 pub const BUDGET: Duration = Duration::from_millis(50);
 
 /// How long connecting may take. It goes on while no request waits for it.
@@ -32,6 +33,7 @@ pub struct RedisLimiter {
 struct Inner {
     client: Client,
     prefix: String,
+    budget: Duration,
     script: Script,
     connection: Mutex<Option<ConnectionManager>>,
     circuit: Circuit,
@@ -46,8 +48,8 @@ pub struct InvalidRedisUrl(#[source] RedisError);
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 enum NoAnswer {
-    #[error("no answer within {} ms", BUDGET.as_millis())]
-    TimedOut,
+    #[error("no answer within {} ms", .0.as_millis())]
+    TimedOut(Duration),
     #[error("not asked, since it did not answer repeatedly and lately")]
     Skipped,
     #[error("refused, or not to be reached")]
@@ -76,6 +78,7 @@ impl RedisLimiter {
         let inner = Inner {
             client,
             prefix: "wardkey".to_owned(),
+            budget: BUDGET,
             script: Script::new(include_str!("charge.lua")),
             connection: Mutex::default(),
             circuit: Circuit::default(),
@@ -91,9 +94,22 @@ impl RedisLimiter {
     /// If the limiter was cloned already.
     #[must_use]
     pub fn with_prefix(mut self, prefix: &str) -> Self {
-        Arc::get_mut(&mut self.inner).expect("the prefix is chosen before the limiter is shared").prefix =
-            prefix.to_owned();
+        self.unshared().prefix = prefix.to_owned();
         self
+    }
+
+    /// Lets a request wait for another time than [`BUDGET`].
+    ///
+    /// # Panics
+    /// If the limiter was cloned already.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Duration) -> Self {
+        self.unshared().budget = budget;
+        self
+    }
+
+    fn unshared(&mut self) -> &mut Inner {
+        Arc::get_mut(&mut self.inner).expect("a limiter is configured before it is shared")
     }
 }
 
@@ -112,9 +128,9 @@ impl Inner {
         if !self.circuit.may_ask(self.clock.monotonic()) {
             return Err(NoAnswer::Skipped);
         }
-        let answer = match tokio::time::timeout(BUDGET, self.ask(key, limits)).await {
+        let answer = match tokio::time::timeout(self.budget, self.ask(key, limits)).await {
             Ok(answer) => answer,
-            Err(_) => Err(NoAnswer::TimedOut),
+            Err(_) => Err(NoAnswer::TimedOut(self.budget)),
         };
         match &answer {
             Ok(_) => {
@@ -138,26 +154,31 @@ impl Inner {
         read(&answer, limits).ok_or(NoAnswer::Garbled)
     }
 
-    /// The connection, which is made in the background when it is first asked for and whenever it is lost.
+    /// The connection, which is made when it is first asked for.
     fn connection(&self) -> Result<ConnectionManager, NoAnswer> {
         let mut connection = self.lock();
         if let Some(connection) = &*connection {
             return Ok(connection.clone());
         }
+        let made = self.connect().map_err(NoAnswer::Failed)?;
+        *connection = Some(made.clone());
+        Ok(made)
+    }
+
+    /// A new connection, which is made in the background: that may take longer than a request waits.
+    fn connect(&self) -> Result<ConnectionManager, RedisError> {
         self.provide_tls();
         // Whoever asks next makes the next attempt.
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
             .set_connection_timeout(Some(CONNECTING))
             .set_response_timeout(None);
-        let manager =
-            ConnectionManager::new_lazy_with_config(self.client.clone(), config).map_err(NoAnswer::Failed)?;
+        let manager = ConnectionManager::new_lazy_with_config(self.client.clone(), config)?;
         let mut connecting = manager.clone();
         tokio::spawn(async move {
             // Whether that succeeds is seen by who asks.
             let _: Result<(), RedisError> = redis::cmd("PING").query_async(&mut connecting).await;
         });
-        *connection = Some(manager.clone());
         Ok(manager)
     }
 
@@ -172,8 +193,8 @@ impl Inner {
 
     fn note_failure(&self, error: &NoAnswer) {
         if self.circuit.note_failure(self.clock.monotonic()) == AfterFailure::Pause {
-            // A connection that only falls silent is not known to be lost: the next request makes another.
-            *self.lock() = None;
+            // A connection that only falls silent is not known to be lost. Another one has the pause to be made.
+            *self.lock() = self.connect().ok();
             let cause = std::error::Error::source(error).map(ToString::to_string);
             tracing::warn!(%error, cause, "the shared rate limits do not answer; they are not asked for a second");
         }

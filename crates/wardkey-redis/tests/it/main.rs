@@ -5,3 +5,4 @@
 mod away;
 mod charge;
 mod server;
+mod tls;

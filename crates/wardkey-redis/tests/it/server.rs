@@ -12,15 +12,38 @@ use wardkey_redis::RedisLimiter;
 pub(crate) struct Server {
     folder: tempfile::TempDir,
     process: Child,
+    port: u16,
 }
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_by(0, &[])
+    }
+
+    /// The same with a port, too, that takes connections by TLS.
+    pub(crate) fn start_with_tls() -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let file = |name: &str| format!("{}/tests/it/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+        let (certificate, key, authority) = (file("server.pem"), file("server.key"), file("authority.pem"));
+        let files =
+            ["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &authority];
+        let open =
+            ["--tls-auth-clients", "no", "--bind", "127.0.0.1", "-::1", "--tls-port", &port.to_string()];
+        Self::start_by(port, &[&files[..], &open].concat())
+    }
+
+    fn start_by(port: u16, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let process = run(&folder);
-        let server = Self { folder, process };
+        let process = run(&folder, arguments);
+        let server = Self { folder, process, port };
         server.wait_until_it_answers();
         server
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     fn socket(&self) -> PathBuf {
@@ -34,7 +57,7 @@ impl Server {
     }
 
     pub(crate) fn start_again(&mut self) {
-        self.process = run(&self.folder);
+        self.process = run(&self.folder, &[]);
         self.wait_until_it_answers();
     }
 
@@ -87,13 +110,14 @@ impl Drop for Server {
     }
 }
 
-fn run(folder: &tempfile::TempDir) -> Child {
+fn run(folder: &tempfile::TempDir, arguments: &[&str]) -> Child {
     let socket = folder.path().join("redis.sock");
     Command::new("redis-server")
         .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
         .arg(socket)
         .arg("--dir")
         .arg(folder.path())
+        .args(arguments)
         .stdout(Stdio::null())
         .spawn()
         .expect("these tests start servers of their own: install redis-server, on Debian by `apt-get install redis-server`")

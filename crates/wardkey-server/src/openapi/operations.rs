@@ -152,6 +152,7 @@ impl Refusals {
             Code::PrincipalInactive,
             Code::OrganizationSuspended,
             Code::IpNotAllowed,
+            Code::RateLimited,
             Code::VerifierUnavailable,
         ] {
             self.add(code.status(), &[code.as_str()]);

@@ -68,6 +68,7 @@ const SHARED: &[(&str, u16, &[&str])] = &[
     ("UnsupportedMediaType", 415, &["unsupported_media_type"]),
     ("IdempotencyMismatch", 422, &["idempotency_mismatch"]),
     ("PreconditionRequired", 428, &["precondition_required"]),
+    ("TooManyRequests", 429, &["rate_limited"]),
     ("Unavailable", 503, &["request_timeout", "unavailable", "verifier_unavailable"]),
 ];
 
@@ -106,6 +107,11 @@ fn whole_response(status: u16, codes: &[&str]) -> Value {
     if matches!(status, 429 | 503) {
         headers["Retry-After"] = json!({ "$ref": "#/components/headers/Retry-After" });
     }
+    if status == 429 {
+        for limits in ["RateLimit", "RateLimit-Policy"] {
+            headers[limits] = json!({ "$ref": format!("#/components/headers/{limits}") });
+        }
+    }
     json!({
         "description": lines.join("\n"),
         "headers": headers,
@@ -137,7 +143,10 @@ fn example(code: &str) -> Problem {
             "exceeds_own_rights",
             "grants what the caller does not hold there: pipelines:run",
         )])),
-        "rate_limited" => refusal(Error::TooManyAttempts { retry_after: Duration::from_secs(6) }),
+        "rate_limited" => {
+            let denial = Denial::RateLimited { retry_after: Duration::from_secs(6), limits: Vec::new() };
+            VerifyError::from(denial).problem("wardkey")
+        }
         "key_limit_reached" => refusal(Error::Conflict(Conflict::KeyLimitReached { count: 10, limit: 10 })),
         "permission_in_use" => refusal(Error::PermissionsInUse(vec![PermissionUse {
             name: "pipelines:run".parse().expect("a permission"),
@@ -316,6 +325,19 @@ pub(super) fn headers() -> Value {
             "description": "After how many seconds to try again.",
             "required": true,
             "schema": { "type": "integer", "format": "int32", "minimum": 1, "example": 1 },
+        },
+        "RateLimit": {
+            "description": "Where the calling key stands with each of its rate limits: how many requests remain, and after \
+                            how many seconds there are more (draft-ietf-httpapi-ratelimit-headers). It comes with every \
+                            answer to a key that has limits.",
+            "required": false,
+            "schema": { "type": "string", "example": "\"per-minute\";r=0;t=6" },
+        },
+        "RateLimit-Policy": {
+            "description": "The rate limits of the calling key: requests, and window in seconds. It comes with every answer \
+                            to a key that has limits.",
+            "required": false,
+            "schema": { "type": "string", "example": "\"per-minute\";q=600;w=60" },
         },
     })
 }
