@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::postgres::Postgres;
-use crate::process;
+use crate::{process, tools};
 
 /// How deep the tests go.
 #[derive(Clone, Copy)]
@@ -53,6 +53,7 @@ impl Totals {
 
 /// Runs every test against `postgres`; `totals` tells what has run, also when this fails.
 pub(crate) fn run(postgres: &Postgres, depth: Depth, totals: &mut Option<Totals>) -> Result<()> {
+    tools::install_programs_of_tests()?;
     let mut cargo = process::cargo();
     cargo.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
     if let Depth::Soak = depth {
