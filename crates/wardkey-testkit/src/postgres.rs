@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -73,10 +74,12 @@ impl OwnPostgres {
 
     /// Ends every process of the server by SIGKILL.
     pub fn kill(&self) {
+        let killed = self.processes();
         self.signal("KILL");
-        // Until they are gone, their memory is in the way of the next start.
-        while !self.processes().is_empty() {
-            std::thread::yield_now();
+        // As long as the system knows one of them, the next start takes the server to be running.
+        let known = |id: &u32| Path::new(&format!("/proc/{id}")).exists();
+        while killed.iter().any(known) {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

@@ -37,7 +37,7 @@ async fn a_flood_of_unknown_keys_costs_bounded_memory_and_neither_good_keys_nor_
 
     let usual = Load::on(node, &cluster.key, clock, 1);
     usual.add(1, Question { secret: good.clone(), permissions: NEEDED });
-    flood(node, &cluster.key, keys() / 20, Presented::One(good.clone())).await;
+    flood(node, &cluster.key, keys() / 4, Presented::One(good.clone())).await;
     let before = node.server.resident_mib();
     let usual = usual.heard(1).took;
 

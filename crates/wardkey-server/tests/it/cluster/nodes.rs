@@ -69,7 +69,8 @@ impl Cluster {
         superuser(&postgres)
             .await
             .batch_execute(&format!(
-                "SET password_encryption = 'scram-sha-256'; CREATE ROLE wardkey LOGIN PASSWORD '{PASSWORD}'"
+                "SET password_encryption = 'scram-sha-256'; CREATE ROLE wardkey LOGIN PASSWORD '{PASSWORD}';
+                 CREATE ROLE hog LOGIN"
             ))
             .await
             .unwrap();
@@ -116,9 +117,9 @@ impl Cluster {
         connect(&format!("postgres://postgres@127.0.0.1:{}/wardkey", self.postgres.port())).await.unwrap()
     }
 
-    /// The database as the nodes connect to it, without their links.
-    pub(super) fn url(&self) -> String {
-        url(SocketAddr::from(([127, 0, 0, 1], self.postgres.port())))
+    /// The database for somebody who may connect, quickly, and no more.
+    pub(super) fn hog_url(&self) -> String {
+        format!("postgres://hog@127.0.0.1:{}/wardkey", self.postgres.port())
     }
 
     /// Gives the nodes' role this password, and ends their connections.

@@ -63,8 +63,7 @@ pub(super) struct Site {
 
 /// A key, and what stands behind it.
 pub(super) struct Subject {
-    pub(super) key: String,
-    pub(super) secret: String,
+    secret: String,
     /// The path of the object that is to change.
     changing: String,
     kind: Kind,
@@ -115,13 +114,13 @@ impl Site {
             Kind::SuspendOrganization => {
                 // It would take the others' keys with it.
                 let own = Self::make(admin, self.clock).await;
-                let (key, secret) = own.issue(admin).await;
-                Subject { key, secret, changing: own.path, kind }
+                let (_, secret) = own.issue(admin).await;
+                Subject { secret, changing: own.path, kind }
             }
             _ => {
                 let (key, secret) = self.issue(admin).await;
                 let changing = format!("{}/keys/{key}", self.path);
-                Subject { key, secret, changing, kind }
+                Subject { secret, changing, kind }
             }
         }
     }
@@ -132,14 +131,15 @@ impl Site {
         let body = json!({ "name": name, "permissions": NEEDED });
         let role = text(&done(admin, "POST", &format!("{}/roles", self.path), &body).await, "/id");
         let body = json!({ "email": format!("{name}@example.com"), "grants": [{ "role": role }] });
-        let user = text(&done(admin, "POST", &format!("{}/members", self.path), &body).await, "/id");
+        let added = done(admin, "POST", &format!("{}/members", self.path), &body).await;
+        let user = text(&added, "/member/id");
         let body = json!({ "name": "key", "principal": { "type": "user", "id": user } });
-        let (key, secret) = self.issue_by(admin, &body).await;
+        let (_, secret) = self.issue_by(admin, &body).await;
         let changing = match kind {
             Kind::NarrowRole => format!("{}/roles/{role}", self.path),
             _ => format!("{}/members/{user}", self.path),
         };
-        Subject { key, secret, changing, kind }
+        Subject { secret, changing, kind }
     }
 
     /// Makes the change, and says from when on it is known to be made: when that was acknowledged, or when the key's moved
