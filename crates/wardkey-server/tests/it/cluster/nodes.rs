@@ -135,6 +135,17 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    /// A failed test shows what the nodes said.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for (index, node) in self.nodes.iter().enumerate() {
+                println!("--- node {index}\n{}", node.server.said());
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub(super) enum PasswordChange {
     ToAnother,

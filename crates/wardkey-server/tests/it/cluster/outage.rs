@@ -28,6 +28,9 @@ const UNDECIDED: Duration = Duration::from_secs(4);
 /// What is to be allowed for on a machine that does other things as well.
 const BUSY: Duration = Duration::from_secs(1);
 
+/// How many connections the database has, but for the three that PostgreSQL keeps for superusers and that of one.
+const ROOM: usize = 26;
+
 /// A way in which a database goes away.
 #[derive(Debug, Clone, Copy)]
 enum Outage {
@@ -189,7 +192,8 @@ async fn drive_out(cluster: &Cluster, hog: &mut Vec<tokio_postgres::Client>) {
     // A superuser finds room in a full database.
     let superuser = cluster.superuser().await;
     let end = "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE usename = 'wardkey'";
-    while !superuser.query(end, &[]).await.unwrap().is_empty() {
+    while hog.len() < ROOM {
+        superuser.query(end, &[]).await.unwrap();
         hog.extend(fill(cluster).await);
     }
 }
