@@ -69,8 +69,7 @@ impl Cluster {
         superuser(&postgres)
             .await
             .batch_execute(&format!(
-                "SET password_encryption = 'scram-sha-256'; CREATE ROLE wardkey LOGIN PASSWORD '{PASSWORD}';
-                 CREATE ROLE hog LOGIN"
+                "SET password_encryption = 'scram-sha-256'; CREATE ROLE wardkey LOGIN PASSWORD '{PASSWORD}'"
             ))
             .await
             .unwrap();
@@ -117,9 +116,12 @@ impl Cluster {
         connect(&format!("postgres://postgres@127.0.0.1:{}/wardkey", self.postgres.port())).await.unwrap()
     }
 
-    /// The database for somebody who may connect, quickly, and no more.
-    pub(super) fn hog_url(&self) -> String {
-        format!("postgres://hog@127.0.0.1:{}/wardkey", self.postgres.port())
+    /// Lets the nodes have so many connections, any number if it is negative, and ends those that they have.
+    pub(super) async fn limit_connections(&self, most: i32) {
+        let superuser = self.superuser().await;
+        let statement = format!("ALTER ROLE wardkey CONNECTION LIMIT {most}");
+        superuser.batch_execute(&statement).await.unwrap();
+        disconnect_nodes(&superuser).await;
     }
 
     /// Gives the nodes' role this password, and ends their connections.
@@ -186,7 +188,7 @@ async fn disconnect_nodes(superuser: &tokio_postgres::Client) {
 }
 
 /// A connection that ends when it is dropped.
-pub(super) async fn connect(url: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+async fn connect(url: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)

@@ -9,7 +9,7 @@ use wardkey_testkit::Link;
 
 use super::client::Verdict;
 use super::load::{Load, Question};
-use super::nodes::{Cluster, PasswordChange, Plan, connect};
+use super::nodes::{Cluster, PasswordChange, Plan};
 use super::site::{NEEDED, Site};
 use super::{DEADLINE, describe, soaking, within};
 
@@ -28,9 +28,6 @@ const UNDECIDED: Duration = Duration::from_secs(4);
 /// What is to be allowed for on a machine that does other things as well.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// How many connections the database has, but for the three that PostgreSQL keeps for superusers and that of one.
-const ROOM: usize = 26;
-
 /// A way in which a database goes away.
 #[derive(Debug, Clone, Copy)]
 enum Outage {
@@ -40,6 +37,7 @@ enum Outage {
     LinkCut,
     /// The way to it leads nowhere.
     LinkFrozen,
+    /// It has no connection left for the nodes, and says so by the same code as when it has none for anybody.
     FullOfConnections,
     PasswordChanged,
 }
@@ -49,17 +47,11 @@ struct Away {
     outage: Outage,
     /// When the first node may have lost it.
     since: Duration,
-    /// Connections that leave no room for others.
-    _hog: Vec<tokio_postgres::Client>,
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_outage_of_the_database_denies_a_key_and_each_is_over_within_two_seconds() {
-    let plan = Plan {
-        verifiers: 2,
-        max_stale_seconds: MAX_STALE.as_secs(),
-        postgres: &["fsync=off", "max_connections=30"],
-    };
+    let plan = Plan { verifiers: 2, max_stale_seconds: MAX_STALE.as_secs(), ..Plan::default() };
     let cluster = Cluster::start(plan).await;
     let clock = SystemClock::new();
     let usual = [Outage::Killed, Outage::Frozen, Outage::FullOfConnections, Outage::PasswordChanged];
@@ -119,7 +111,7 @@ async fn survive(cluster: &Cluster, clock: SystemClock, outage: Outage) {
     let slowest = cached_took.iter().max().copied().unwrap_or_default();
     assert!(slowest <= BUSY, "{outage:?}: a cached key waited {slowest:?}");
 
-    end(cluster, away).await;
+    end(cluster, away.outage).await;
     let back = clock.monotonic();
     for (node, load) in cluster.nodes.iter().zip(&loads) {
         within(DEADLINE, "it works again", async || load.heard(1).settled_on(&Verdict::Granted)).await;
@@ -148,53 +140,27 @@ async fn survive(cluster: &Cluster, clock: SystemClock, outage: Outage) {
 
 /// When it returns, no node reaches the database.
 async fn begin(cluster: &Cluster, clock: SystemClock, outage: Outage) -> Away {
-    let mut hog = match outage {
-        Outage::FullOfConnections => fill(cluster).await,
-        _ => Vec::new(),
-    };
     let since = clock.monotonic();
     match outage {
         Outage::Killed => cluster.postgres.kill(),
         Outage::Frozen => cluster.postgres.freeze(),
         Outage::LinkCut => cluster.nodes.iter().for_each(|node| node.link.switch(Link::Cut)),
         Outage::LinkFrozen => cluster.nodes.iter().for_each(|node| node.link.switch(Link::Frozen)),
-        Outage::FullOfConnections => drive_out(cluster, &mut hog).await,
+        Outage::FullOfConnections => cluster.limit_connections(0).await,
         Outage::PasswordChanged => cluster.change_password(PasswordChange::ToAnother).await,
     }
-    Away { outage, since, _hog: hog }
+    Away { outage, since }
 }
 
-async fn end(cluster: &Cluster, away: Away) {
-    match away.outage {
+async fn end(cluster: &Cluster, outage: Outage) {
+    match outage {
         Outage::Killed => cluster.start_postgres(),
         Outage::Frozen => cluster.postgres.thaw(),
         Outage::LinkCut | Outage::LinkFrozen => {
             cluster.nodes.iter().for_each(|node| node.link.switch(Link::Whole));
         }
-        // Its connections end below.
-        Outage::FullOfConnections => {}
+        Outage::FullOfConnections => cluster.limit_connections(-1).await,
         Outage::PasswordChanged => cluster.change_password(PasswordChange::Back).await,
-    }
-    drop(away);
-}
-
-/// Takes every connection that the database has left but for superusers.
-async fn fill(cluster: &Cluster) -> Vec<tokio_postgres::Client> {
-    let mut hog = Vec::new();
-    while let Ok(connection) = connect(&cluster.hog_url()).await {
-        hog.push(connection);
-    }
-    hog
-}
-
-/// Takes those of the nodes, too.
-async fn drive_out(cluster: &Cluster, hog: &mut Vec<tokio_postgres::Client>) {
-    // A superuser finds room in a full database.
-    let superuser = cluster.superuser().await;
-    let end = "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE usename = 'wardkey'";
-    while hog.len() < ROOM {
-        superuser.query(end, &[]).await.unwrap();
-        hog.extend(fill(cluster).await);
     }
 }
 
