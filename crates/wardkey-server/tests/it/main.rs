@@ -22,6 +22,7 @@ macro_rules! on_both {
 }
 
 mod api;
+mod cluster;
 #[path = "../../../wardkey/tests/it/dump.rs"]
 mod dump;
 mod shell;

@@ -46,7 +46,6 @@ mod members;
 mod organizations;
 mod outage;
 mod own;
-mod own_postgres;
 mod persons;
 mod propagation;
 mod rights;

@@ -14,9 +14,9 @@ use wardkey::{
     SessionPolicyPatch, ShuttingOut, TeamFilter, TeamPatch, Unlisted, UserFilter, UserPatch, Visitor,
     Wardkey, WorkspaceFilter, WorkspacePatch,
 };
+use wardkey_testkit::OwnPostgres;
 
 use crate::answers::unavailable;
-use crate::own_postgres::OwnPostgres;
 use crate::world::{DAY, open, permissions, production, verify_with, within};
 
 struct Deployment {

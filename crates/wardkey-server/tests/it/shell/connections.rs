@@ -181,7 +181,7 @@ async fn running_out_of_descriptors_ends_connections_and_not_the_server() {
     let mut limited = tokio::process::Command::new("sh");
     limited.args(["-c", "ulimit -n 48; exec \"$0\" --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_wardkey")]);
     limited.current_dir(database.folder());
-    let mut server = Server::spawn(&database, limited).await;
+    let mut server = Server::spawn(database.folder(), limited).await;
     let mut crowd = Vec::new();
     for _ in 0..100 {
         crowd.push(server.connect().await);

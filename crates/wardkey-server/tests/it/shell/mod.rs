@@ -2,11 +2,10 @@
 
 mod commands;
 mod connections;
-mod crash;
-mod database;
+pub(crate) mod database;
 mod first_run;
 mod logins;
-mod process;
+pub(crate) mod process;
 mod refusals;
 mod secrets;
 mod start;

@@ -21,6 +21,13 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// The binary with these arguments, in the database's folder, on a free port unless they say where, with nothing of the
 /// surroundings' settings.
 pub(crate) fn command(database: &Database, arguments: &[&str]) -> Command {
+    let flags = database.flags();
+    let all: Vec<_> = flags.iter().map(String::as_str).chain(arguments.iter().copied()).collect();
+    command_in(database.folder(), &all)
+}
+
+/// The same in any folder.
+pub(crate) fn command_in(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wardkey"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("WARDKEY_") {
@@ -29,7 +36,7 @@ pub(crate) fn command(database: &Database, arguments: &[&str]) -> Command {
     }
     // Whoever tests may have a server at the usual address.
     command.env("WARDKEY_LISTEN", "127.0.0.1:0");
-    command.current_dir(database.folder()).args(database.flags()).args(arguments).stdin(Stdio::null());
+    command.current_dir(folder).args(arguments).stdin(Stdio::null());
     command
 }
 
@@ -61,11 +68,12 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on a free port, with these further arguments, and waits until it listens.
     pub(crate) async fn start(database: &Database, arguments: &[&str]) -> Self {
-        Self::spawn(database, command(database, &[&["--listen", "127.0.0.1:0"], arguments].concat())).await
+        let command = command(database, &[&["--listen", "127.0.0.1:0"], arguments].concat());
+        Self::spawn(database.folder(), command).await
     }
 
-    /// Starts a server by a command of one's own.
-    pub(crate) async fn spawn(database: &Database, mut command: Command) -> Self {
+    /// Starts a server in this folder, by a command of one's own.
+    pub(crate) async fn spawn(folder: &Path, mut command: Command) -> Self {
         let mut child =
             command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut said = listen(child.stderr.take().unwrap());
@@ -73,7 +81,7 @@ impl Server {
         let listening = timeout(DEADLINE, said.wait_for(listens)).await.map(|heard| heard.is_ok());
         assert_eq!(listening, Ok(true), "the server does not start: {}", *said.borrow());
         let address = address(&said.borrow()).unwrap();
-        Self { child, said, address, data_dir: database.folder().join("wardkey-data") }
+        Self { child, said, address, data_dir: folder.join("wardkey-data") }
     }
 
     /// What the server has said so far.
@@ -95,15 +103,34 @@ impl Server {
 
     /// How much memory the server has in use, in MiB.
     pub(crate) fn resident_mib(&self) -> usize {
-        let id = self.child.id().expect("the server runs");
+        let id = self.id();
         let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim_end_matches("kB").trim().parse::<usize>().unwrap() / 1024
     }
 
     pub(crate) fn terminate(&self) {
-        let id = self.child.id().expect("the server runs").to_string();
-        let sent = std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        self.signal("TERM");
+    }
+
+    /// Stops the process where it stands: it keeps its connections and does nothing.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets a frozen process go on.
+    pub(crate) fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("the server runs")
+    }
+
+    fn signal(&self, name: &str) {
+        let (signal, id) = (format!("-{name}"), self.id().to_string());
+        let sent = std::process::Command::new("kill").args([signal, id]).status().unwrap();
         assert!(sent.success());
     }
 
@@ -187,6 +214,17 @@ pub(crate) struct Answer {
 impl Answer {
     /// Reads one answer, whose body has a declared length or goes on to the end of the connection.
     pub(crate) async fn read(stream: &mut TcpStream) -> Self {
+        let answer = text(&Self::receive(stream).await);
+        Self::parse(&answer).unwrap_or_else(|| panic!("no answer: {answer:?}"))
+    }
+
+    /// The same on a connection that may break: nothing if it ends before the answer does.
+    pub(crate) async fn read_whole(stream: &mut TcpStream) -> Option<Self> {
+        let bytes = Self::receive(stream).await;
+        is_whole(&bytes).then(|| Self::parse(&text(&bytes))).flatten()
+    }
+
+    async fn receive(stream: &mut TcpStream) -> Vec<u8> {
         let mut bytes = Vec::new();
         let all = async {
             let mut buffer = [0; 4096];
@@ -198,10 +236,13 @@ impl Answer {
             }
         };
         timeout(DEADLINE, all).await.expect("the server answers");
-        let answer = text(&bytes);
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
-        let status = head.get(9..12).unwrap().parse().unwrap();
-        Self { status, head: head.to_owned(), body: body.to_owned() }
+        bytes
+    }
+
+    fn parse(answer: &str) -> Option<Self> {
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.get(9..12)?.parse().ok()?;
+        Some(Self { status, head: head.to_owned(), body: body.to_owned() })
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -219,6 +260,9 @@ impl Answer {
 fn is_whole(bytes: &[u8]) -> bool {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
     let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+    if head.starts_with("http/1.1 204") {
+        return true;
+    }
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
     length.is_some_and(|length| bytes.len() >= end + 4 + length)
 }

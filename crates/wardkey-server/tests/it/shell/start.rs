@@ -77,7 +77,7 @@ async fn settings_come_from_flags_then_variables_then_the_file() {
         .env("WARDKEY_DATA_DIR", "from-variable")
         .env("WARDKEY_MODE", "development")
         .env("WARDKEY_LISTN", "typo");
-    let server = Server::spawn(&database, command).await;
+    let server = Server::spawn(database.folder(), command).await;
     assert!(database.folder().join("from-flag/wardkey.db").exists());
     assert!(
         !database.folder().join("from-variable").exists() && !database.folder().join("from-file").exists()
