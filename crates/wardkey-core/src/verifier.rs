@@ -72,8 +72,8 @@ pub struct VerifierConfig {
     pub max_stale: Duration,
     /// How often to ask for changes when no hint comes; 1 s by default, 10 ms at least.
     pub poll_interval: Duration,
-    /// How often usage and the applied position are reported when nothing changes; 5 s by default. It must be shorter than
-    /// `max_stale`, else the instance counts as gone while it still serves.
+    /// How often usage and the applied position are reported when nothing changes; 5 s by default, and half of `max_stale`
+    /// at most, so that the instance does not count as gone while it still serves.
     pub report_interval: Duration,
     /// How long to wait for an answer of the store; 2 s by default.
     pub lookup_timeout: Duration,

@@ -32,7 +32,7 @@ for at = 1, #ARGV, 3 do
         micros, parts = old.micros, old.parts
         -- Only a clock that was wrong and has been put right finds a bucket this empty: it begins anew from empty.
         if micros > now + 2 * window then
-            micros, parts = now + window, 0
+            micros, parts, changed = now + window, 0, 1
         end
         if micros < now then
             micros, parts = now, 0

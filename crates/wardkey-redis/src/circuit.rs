@@ -17,12 +17,14 @@ pub(crate) struct Circuit(Mutex<State>);
 struct State {
     failures_in_a_row: u32,
     paused_until: Duration,
+    /// Whether one request asks whether the pause is over.
+    is_probed: bool,
 }
 
 /// What a failure led to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum AfterFailure {
-    /// The next request asks again.
+    /// Nothing: the next request asks again, or nobody asks already.
     GoOn,
     /// For a while no request asks.
     Pause,
@@ -39,19 +41,22 @@ impl Circuit {
             return false;
         }
         state.paused_until = now.saturating_add(PAUSE);
+        state.is_probed = true;
         true
     }
 
     /// There was an answer; whether that ends a pause.
     pub(crate) fn note_answer(&self) -> bool {
-        std::mem::take(&mut self.lock().failures_in_a_row) >= FAILURES
+        std::mem::take(&mut *self.lock()).failures_in_a_row >= FAILURES
     }
 
     /// There was none.
     pub(crate) fn note_failure(&self, now: Duration) -> AfterFailure {
         let mut state = self.lock();
         state.failures_in_a_row = state.failures_in_a_row.saturating_add(1);
-        if state.failures_in_a_row < FAILURES {
+        // Of many requests that were under way, all but one find the pause begun.
+        let begins = state.failures_in_a_row == FAILURES || std::mem::take(&mut state.is_probed);
+        if !begins {
             return AfterFailure::GoOn;
         }
         state.paused_until = now.saturating_add(PAUSE);
@@ -76,6 +81,7 @@ mod tests {
         assert_eq!([2, 3].map(|now| circuit.note_failure(at(now))), [AfterFailure::GoOn, AfterFailure::GoOn]);
         assert!(circuit.may_ask(at(3)));
         assert_eq!(circuit.note_failure(at(4)), AfterFailure::Pause);
+        assert_eq!(circuit.note_failure(at(4)), AfterFailure::GoOn, "it was under way when the pause began");
         assert!(!circuit.may_ask(at(4)) && !circuit.may_ask(at(1_003)));
         assert!(circuit.may_ask(at(1_004)), "one asks");
         assert!(!circuit.may_ask(at(1_004)), "the others wait for what it hears");

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use http_body_util::{BodyExt as _, LengthLimitError, Limited, combinators::BoxBody};
+use http_body_util::{BodyExt as _, combinators::BoxBody};
 use poem::error::ReadBodyError;
 use poem::http::header::CONTENT_LENGTH;
-use poem::{Body, Request, RequestBody};
+use poem::{Request, RequestBody};
 use wardkey_core::FieldError;
 
 use crate::problem::{Code, Refusal};
@@ -24,10 +24,18 @@ pub(crate) async fn receive(request: &mut Request) -> Result<(), Refusal> {
     if declared.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(Code::PayloadTooLarge.into());
     }
-    let body: BoxBody<_, io::Error> = request.take_body().into();
-    let capped = Limited::new(body, MAX_BODY).map_err(io::Error::other);
-    let received = Body::from(BoxBody::new(capped)).into_vec().await;
-    request.set_body(received.map_err(|error| refusal(&error))?);
+    let mut body: BoxBody<_, io::Error> = request.take_body().into();
+    // One buffer: a body that comes byte by byte costs no more than one that comes at once.
+    let mut received = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| refusal(&ReadBodyError::Io(error)))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if received.len() + data.len() > MAX_BODY {
+            return Err(Code::PayloadTooLarge.into());
+        }
+        received.extend_from_slice(&data);
+    }
+    request.set_body(received);
     Ok(())
 }
 
@@ -43,7 +51,6 @@ pub(crate) async fn read(body: &mut RequestBody) -> Result<Vec<u8>, Refusal> {
 /// The answer to a body that cannot be read.
 pub(crate) fn refusal(error: &ReadBodyError) -> Refusal {
     match error {
-        ReadBodyError::Io(error) if is_over_cap(error) => Code::PayloadTooLarge.into(),
         ReadBodyError::PayloadTooLarge => Code::PayloadTooLarge.into(),
         ReadBodyError::BodyHasBeenTaken => Code::InternalError.into(),
         _ => {
@@ -51,11 +58,4 @@ pub(crate) fn refusal(error: &ReadBodyError) -> Refusal {
             Refusal::invalid(vec![FieldError { pointer: String::new(), code: "incomplete", detail }])
         }
     }
-}
-
-/// poem wraps the cap's error once more on the way.
-fn is_over_cap(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|cause| {
-        cause.is::<LengthLimitError>() || cause.downcast_ref::<io::Error>().is_some_and(is_over_cap)
-    })
 }

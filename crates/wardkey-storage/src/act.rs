@@ -7,6 +7,8 @@ use wardkey_core::{
     UserId,
 };
 
+use crate::Member;
+
 /// Who acts, when, and under which ids: an argument of every write, and the head of its audit event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
@@ -28,15 +30,37 @@ pub struct Act {
     pub rests_on: Vec<Held>,
 }
 
-/// What a member of an organization holds there.
+/// What a person holds in an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     /// Where.
     pub organization: OrganizationId,
     /// Who.
     pub user: UserId,
+    /// What they are there, if they are a member.
+    pub membership: Option<HeldMembership>,
+}
+
+/// A membership, as far as rights rest on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldMembership {
+    /// Since when: who was removed and invited again is another member.
+    pub since: Timestamp,
     /// Every role that the person has there, directly or through a team.
     pub roles: Vec<RoleGrant>,
+}
+
+impl Held {
+    /// What this member holds.
+    pub fn by(organization: OrganizationId, member: &Member) -> Self {
+        let membership = HeldMembership { since: member.created_at, roles: member.held.clone() };
+        Self { organization, user: member.user.id, membership: Some(membership) }
+    }
+
+    /// What somebody holds who is no member.
+    pub fn nothing(organization: OrganizationId, user: UserId) -> Self {
+        Self { organization, user, membership: None }
+    }
 }
 
 /// Who can act.

@@ -72,7 +72,7 @@ mod verification;
 mod words;
 mod workspaces;
 
-pub use act::{Act, Actor, Held, Idempotency, Once, Page};
+pub use act::{Act, Actor, Held, HeldMembership, Idempotency, Once, Page};
 pub use audit::{ActionFilter, ActorFilter, AuditEvent, AuditFilter};
 pub use catalogue::{PermissionUse, VersionedCatalogue};
 pub use customers::{Customer, CustomerEdit, CustomerFilter, NewCustomer};

@@ -43,7 +43,8 @@ impl fmt::Debug for PasswordHash {
 
 impl Storage {
     /// Gives a user this password, the first or another, and ends every session of the person, that of the actor
-    /// included, and what operators' links there are. Audited in the operator organization, without a word on the password.
+    /// included. Operators' links end, unless the person sets it: whoever has got hold of the password must not keep an
+    /// operator from giving the account back. Audited in the operator organization, without a word on the password.
     ///
     /// # Errors
     /// [`NotFound`](StorageError::NotFound) if there is no such user, or if the actor's session is over.
@@ -59,6 +60,9 @@ impl Storage {
                 lock_user(conn, user).await?;
                 let operator = lock_operator_organization(conn, &act).await?;
                 write_password(conn, user, &hash, operator.now).await?;
+                if act.actor.user() != Some(user) {
+                    end_operator_links(conn, user).await?;
+                }
                 let ended = end_sessions_of(conn, user).await?;
                 record(
                     conn,
@@ -80,15 +84,13 @@ impl Storage {
     }
 }
 
-/// Writes the hash down; the user's lock is held. What operators' links there are would replace it, and end. An
-/// organization's leads to logging in from now on, and stays.
+/// Writes the hash down; the user's lock is held. An organization's link leads to logging in from now on, and stays.
 pub(crate) async fn write_password(
     conn: &mut Conn,
     user: UserId,
     hash: &PasswordHash,
     now: Timestamp,
 ) -> Result<(), StorageError> {
-    end_operator_links(conn, user).await?;
     on!(conn, c => diesel::insert_into(passwords::table)
         .values((
             passwords::user_id.eq(Stored(user)),

@@ -9,6 +9,7 @@ use diesel::sql_types::Integer;
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::connection::{Conn, DatabaseRuntime, DatabaseUrl, Pools, Postgres, Sqlite, Work, on};
 use crate::feed::Feed;
@@ -25,6 +26,8 @@ struct Inner {
     feed: Feed,
     /// How long a unit of work may take as a whole, where the network can swallow an answer.
     deadline: Option<Duration>,
+    /// Held by the report that is being written: however long one hangs, no second connection waits behind it.
+    reporting: Arc<Semaphore>,
     runtime: DatabaseRuntime,
 }
 
@@ -134,7 +137,8 @@ impl Storage {
                         (pools, Feed::watch(file), None)
                     }
                 };
-                Ok(Inner { pools, feed, deadline, runtime })
+                let reporting = Arc::new(Semaphore::new(1));
+                Ok(Inner { pools, feed, deadline, reporting, runtime })
             })
             .await
             .map_err(|error| OpenError::Connect { source: error.into() })??;
@@ -203,6 +207,11 @@ impl Storage {
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, StorageError>> + Send + 'static,
     {
         self.run(Work::Write, work).await
+    }
+
+    /// The turn to write a report.
+    pub(crate) async fn turn_to_report(&self) -> Result<OwnedSemaphorePermit, StorageError> {
+        Arc::clone(&self.inner.reporting).acquire_owned().await.map_err(StorageError::unavailable)
     }
 
     /// A unit of work in a task of its own: whoever waits for it may go away, it ends nevertheless.

@@ -22,8 +22,11 @@ impl Storage {
     /// Takes a report, once: one that was taken before is not counted again. It never touches a row that an
     /// administrator's write locks.
     pub(crate) async fn write_report(&self, report: Report) -> Result<(), StorageError> {
+        let turn = self.turn_to_report().await?;
         self.write(move |conn| {
             async move {
+                // Kept to the end of the work, which goes on even if nobody waits for it any more.
+                let _turn = turn;
                 if !take_note(conn, &report).await? {
                     return Ok(());
                 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use wardkey_core::permission::OperatorVerify;
 use wardkey_core::{Deployment, PermissionSet, Requirement, Requires, Verification, VerifyError};
-use wardkey_storage::{Act, Idempotency};
+use wardkey_storage::{Act, Held, Idempotency};
 
 use crate::caller::Caller;
 use crate::error::Error;
@@ -50,6 +50,13 @@ impl DeploymentHandle {
 
     pub(crate) fn act(&self) -> Act {
         self.wardkey.act(&self.caller)
+    }
+
+    /// An act that is allowed as long as somebody holds just this.
+    pub(crate) fn act_on(&self, held: Held) -> Act {
+        let mut act = self.act();
+        act.rests_on.push(held);
+        act
     }
 
     /// Whether the caller holds `P`. Someone on the database holds everything.

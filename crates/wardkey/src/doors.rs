@@ -189,10 +189,9 @@ impl Wardkey {
     }
 
     async fn person(&self, organization: Organization, member: Member) -> Result<Person, Error> {
-        let Member { user, held: roles, .. } = member;
-        let held = Held { organization: organization.id, user: user.id, roles };
+        let held = Held::by(organization.id, &member);
         let record = self.organization_record(organization).await?;
-        let rights = Rights::of_user(&record, &held.roles, &self.catalogue_index().await?);
+        let rights = Rights::of_user(&record, &member.held, &self.catalogue_index().await?);
         Ok(Person { rights, held })
     }
 

@@ -77,9 +77,10 @@ impl DeploymentHandle {
     /// deployment than the caller, [`Error::Unavailable`].
     pub async fn create_user_link(&self, user: &Reference<UserId>) -> Result<IssuedLink, Error> {
         self.require::<OperatorUsers>()?;
-        let (user, held) = self.find_changeable_with_roles(user).await?;
-        let (issued, link) = generate_link(self.wardkey.now(), self.wardkey.random(), held);
-        self.wardkey.storage().create_link(&self.act(), user.id, link).await?;
+        let (user, held) = self.find_changeable(user).await?;
+        let roles = held.membership.as_ref().map(|membership| membership.roles.clone()).unwrap_or_default();
+        let (issued, link) = generate_link(self.wardkey.now(), self.wardkey.random(), roles);
+        self.wardkey.storage().create_link(&self.act_on(held), user.id, link).await?;
         Ok(issued)
     }
 }

@@ -132,7 +132,7 @@ impl Tenant {
             return Err(Error::VersionMismatch { current: current.version });
         }
         let (storage, organization, user) = (self.wardkey.storage(), self.organization_id(), current.user.id);
-        let act = self.act_on(Held { organization, user, roles: current.held });
+        let act = self.act_on(Held::by(organization, &current));
         let edit = MemberEdit {
             name: name.unwrap_or(current.name),
             grants: checked.map_or(current.grants, |checked| checked.grants),
@@ -168,7 +168,7 @@ impl Tenant {
         let member = self.find_member(user).await?;
         self.check_changes(&member.held).await?;
         let (storage, organization) = (self.wardkey.storage(), self.organization_id());
-        let act = self.act_on(Held { organization, user: member.user.id, roles: member.held });
+        let act = self.act_on(Held::by(organization, &member));
         storage.remove_member(&act, organization, member.user.id, version).await?;
         self.wardkey.publish().await;
         Ok(())

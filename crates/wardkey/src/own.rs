@@ -7,7 +7,7 @@ use wardkey_core::{
     KeyId, OrganizationId, OrganizationKind, PrincipalId, Reference, SessionId, SharedRights, Timestamp,
     UserId, Verification,
 };
-use wardkey_storage::{Acceptance, Key, KeyFilter, Memberships, Organization, User};
+use wardkey_storage::{Acceptance, Key, KeyFilter, Membership, Memberships, Organization, User};
 
 use crate::caller::{ActiveSession, Caller};
 use crate::error::Error;
@@ -99,7 +99,12 @@ impl Own {
         let rights = verification.rights.clone();
         let via = Via::Key { key: Box::new(key), organization: Box::new(organization), rights };
         match ids.principal {
-            PrincipalId::User(user) => self.me_as(user, via).await,
+            PrincipalId::User(user) => {
+                // What the organization may know of its member, and no other's name for the person.
+                let member = storage.find_member(ids.organization, user).await?.ok_or(Error::NotFound)?;
+                let Membership { name, email, .. } = member.into();
+                Ok(Me { principal: ids.principal, principal_name: name, email: Some(email), via })
+            }
             PrincipalId::ServiceAccount(account) => {
                 let account = storage.find_service_account(ids.organization, &Reference::Id(account)).await?;
                 let principal_name = account.ok_or(Error::NotFound)?.name;

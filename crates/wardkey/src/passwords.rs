@@ -16,8 +16,7 @@ impl DeploymentHandle {
     /// [`Error::Unavailable`].
     pub async fn set_password(&self, user: &Reference<UserId>, hash: PasswordHash) -> Result<(), Error> {
         self.require::<OperatorUsers>()?;
-        let user = self.find_changeable(user).await?;
-        let storage = self.wardkey.storage();
-        Ok(storage.set_password(&self.wardkey.act(&self.caller), user.id, hash).await?)
+        let (user, held) = self.find_changeable(user).await?;
+        Ok(self.wardkey.storage().set_password(&self.act_on(held), user.id, hash).await?)
     }
 }

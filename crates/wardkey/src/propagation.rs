@@ -15,7 +15,8 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_millis(250);
 
-/// How far a change has got among the verifiers of an environment that serve at present.
+/// How far a change has got among the verifiers of an environment that serve at present, as they have told: one whose
+/// reports do not come through is taken for gone when it would have ceased to serve, by its own clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Propagation {
     /// How many answer by it.
@@ -48,19 +49,24 @@ impl Tenant {
     ) -> Result<Propagation, Error> {
         let storage = self.wardkey.storage();
         let position = storage.feed_position().await?;
-        let mut left = patience.min(LONGEST_WAIT);
-        let mut pause = FIRST_PAUSE;
-        loop {
+        let look = async || {
             let instances = storage.list_instances(environment, self.now()).await?;
-            let propagation = Propagation::of(&instances, position);
-            if propagation.pending.is_empty() || left.is_zero() {
-                return Ok(propagation);
+            Ok::<_, Error>(Propagation::of(&instances, position))
+        };
+        let mut seen = look().await?;
+        let until_all_have = async {
+            let mut pause = FIRST_PAUSE;
+            while !seen.pending.is_empty() {
+                tokio::time::sleep(pause).await;
+                seen = look().await?;
+                pause = (pause * 2).min(LAST_PAUSE);
             }
-            let now = pause.min(left);
-            tokio::time::sleep(now).await;
-            left -= now;
-            pause = (pause * 2).min(LAST_PAUSE);
+            Ok::<_, Error>(())
+        };
+        if let Ok(looked) = tokio::time::timeout(patience.min(LONGEST_WAIT), until_all_have).await {
+            looked?;
         }
+        Ok(seen)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Users: people, deployment-wide. Who administers an organization knows them as members only.
 
 use wardkey_core::permission::OperatorUsers;
-use wardkey_core::{PermissionSet, Reference, Rights, RoleGrant, Standing, UserId};
-use wardkey_storage::{NewUser, Once, User, UserEdit, UserFilter};
+use wardkey_core::{PermissionSet, Reference, Rights, Standing, UserId};
+use wardkey_storage::{Held, NewUser, Once, User, UserEdit, UserFilter};
 
 use crate::deployment::{DeploymentHandle, DeploymentRights};
 use crate::error::Error;
@@ -99,7 +99,7 @@ impl DeploymentHandle {
         }
         findings.external_id::<UserId>(external_id.as_ref().and_then(Option::as_deref));
         findings.into_result()?;
-        let current = self.find_changeable(user).await?;
+        let (current, held) = self.find_changeable(user).await?;
         // What was read is what the edit completes; it must be what is written.
         if current.version != version {
             return Err(Error::VersionMismatch { current: current.version });
@@ -109,7 +109,8 @@ impl DeploymentHandle {
             name: name.unwrap_or(current.name),
             external_id: external_id.unwrap_or(current.external_id),
         };
-        let user = self.wardkey.storage().update_user(&self.act(), current.id, version, edit).await?;
+        let act = self.act_on(held);
+        let user = self.wardkey.storage().update_user(&act, current.id, version, edit).await?;
         self.wardkey.publish().await;
         Ok(user)
     }
@@ -153,8 +154,9 @@ impl DeploymentHandle {
         let mut findings = Findings::default();
         findings.reason(reason.as_deref());
         findings.into_result()?;
-        let user = self.find_changeable(user).await?.id;
-        let user = self.wardkey.storage().set_user_state(&self.act(), user, version, state, reason).await?;
+        let (user, held) = self.find_changeable(user).await?;
+        let act = self.act_on(held);
+        let user = self.wardkey.storage().set_user_state(&act, user.id, version, state, reason).await?;
         self.wardkey.publish().await;
         Ok(user)
     }
@@ -168,33 +170,27 @@ impl DeploymentHandle {
     /// without an owner, [`Error::Unavailable`].
     pub async fn delete_user(&self, user: &Reference<UserId>, version: Option<i64>) -> Result<(), Error> {
         self.require::<OperatorUsers>()?;
-        let user = self.find_changeable(user).await?.id;
-        self.wardkey.storage().delete_user(&self.act(), user, version).await?;
+        let (user, held) = self.find_changeable(user).await?;
+        self.wardkey.storage().delete_user(&self.act_on(held), user.id, version).await?;
         self.wardkey.publish().await;
         Ok(())
     }
 
     /// The user, if nobody above the caller: among the people who run the deployment, whoever may do something that the
-    /// caller may not is not changed by the caller, who could otherwise become them by a new password.
-    pub(crate) async fn find_changeable(&self, user: &Reference<UserId>) -> Result<User, Error> {
-        Ok(self.find_changeable_with_roles(user).await?.0)
-    }
-
-    /// The same, with the roles by which it was decided: those that the user holds in the operator organization, where it
-    /// is enough to be invited.
-    pub(crate) async fn find_changeable_with_roles(
-        &self,
-        user: &Reference<UserId>,
-    ) -> Result<(User, Vec<RoleGrant>), Error> {
+    /// caller may not is not changed by the caller, who could otherwise become them by a new password. With it, by what it
+    /// was decided: what the user holds in the operator organization, where it is enough to be invited.
+    pub(crate) async fn find_changeable(&self, user: &Reference<UserId>) -> Result<(User, Held), Error> {
         let found = self.get_user(user).await?;
         let storage = self.wardkey.storage();
         let Some(state) = storage.bootstrap_state().await? else { return Err(Error::NotFound) };
         let operator = state.operator_organization;
         let Some(member) = storage.find_member(operator, found.id).await? else {
-            return Ok((found, Vec::new()));
+            let held = Held::nothing(operator, found.id);
+            return Ok((found, held));
         };
+        let holds = Held::by(operator, &member);
         let held = match &self.rights {
-            DeploymentRights::Everything => return Ok((found, member.held)),
+            DeploymentRights::Everything => return Ok((found, holds)),
             DeploymentRights::Held(held) => held,
             DeploymentRights::Nothing => &PermissionSet::EMPTY,
         };
@@ -208,6 +204,6 @@ impl DeploymentHandle {
                 "the user may do more with the deployment than the caller: nobody changes those above them";
             return Err(Error::ExceedsOwnRights(vec![exceeds("", detail.to_owned())]));
         }
-        Ok((found, member.held))
+        Ok((found, holds))
     }
 }

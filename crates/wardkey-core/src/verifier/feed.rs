@@ -1,5 +1,6 @@
 //! Following the changes: what keeps a cached record from outliving the truth.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -8,10 +9,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::{Inner, Verifier};
+use crate::ids::SecretId;
 use crate::store::{Changes, KeyStore, Position, Report, StoreError, Usage};
 
 /// Whatever is configured, the store is not asked more often than this without a hint.
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
+
+/// How many secrets one report tells of.
+const MOST_USAGE: usize = 250;
 
 /// However much changes, an instance does not report more often than this.
 const REPORT_PAUSE: Duration = Duration::from_millis(500);
@@ -25,7 +30,9 @@ impl Verifier {
         let verifier = Arc::downgrade(&self.inner);
         let store = Arc::clone(&self.inner.store);
         let poll_interval = self.inner.config.poll_interval.max(SHORTEST_POLL);
-        let report_interval = self.inner.config.report_interval.max(SHORTEST_POLL);
+        // In time, or the instance would count as gone while it serves.
+        let config = &self.inner.config;
+        let report_interval = config.report_interval.min(config.max_stale / 2).max(SHORTEST_POLL);
         // Side by side, so that a slow report never delays a revocation.
         both(poll_changes(verifier.clone(), store, poll_interval), send_reports(verifier, report_interval))
     }
@@ -67,49 +74,63 @@ impl Verifier {
     async fn send_report(&self, serves_for: Option<Duration>) -> Result<(), StoreError> {
         let inner = &*self.inner;
         let Some(applied) = inner.cache.position() else { return Ok(()) };
-        inner
-            .within_timeout(async {
-                let mut reports = inner.reporting.lock().await;
-                if reports.has_left && serves_for.is_some() {
-                    return Ok(());
-                }
-                reports.has_left = serves_for.is_none();
-                let (sequence, usage) = reports.next(|| inner.cache.take_usage());
-                let at = inner.clock.now();
-                let report = Report {
-                    instance: inner.instance,
-                    environment: inner.environment.clone(),
-                    sequence,
-                    at,
-                    serves_until: at.saturating_add(serves_for.unwrap_or_default()),
-                    applied,
-                    usage,
-                };
-                inner.store.report(&report).await?;
-                reports.unsent = None;
-                Ok(())
-            })
-            .await
+        let mut reports = inner.reporting.lock().await;
+        if reports.has_left && serves_for.is_some() {
+            return Ok(());
+        }
+        reports.has_left = serves_for.is_none();
+        reports.add(inner.cache.take_usage());
+        loop {
+            let (sequence, usage) = reports.next();
+            let at = inner.clock.now();
+            let report = Report {
+                instance: inner.instance,
+                environment: inner.environment.clone(),
+                sequence,
+                at,
+                serves_until: at.saturating_add(serves_for.unwrap_or_default()),
+                applied,
+                usage,
+            };
+            inner.within_timeout(inner.store.report(&report)).await?;
+            reports.unsent = None;
+            if reports.waiting.is_empty() {
+                return Ok(());
+            }
+        }
     }
 }
 
-/// What was counted and has not been taken by the store for certain. It stays the same until it is: whether an
-/// unanswered report arrived is not known, so that only the same one may be sent again.
+/// What was counted and has not been taken by the store for certain.
 #[derive(Default)]
 pub(super) struct Reports {
     /// Whether the last one was sent: nothing after it says that the instance serves again.
     has_left: bool,
     sequence: u64,
+    /// A report that was not answered. It stays the same until it is: whether it arrived is not known, so that only the
+    /// same one may be sent again.
     unsent: Option<Vec<Usage>>,
+    /// What no report holds yet, by secret: an outage of the store makes it no longer than there are secrets in use.
+    waiting: HashMap<SecretId, Usage>,
 }
 
 impl Reports {
-    fn next(&mut self, take: impl FnOnce() -> Vec<Usage>) -> (u64, Vec<Usage>) {
-        let usage = self.unsent.get_or_insert_with(|| {
+    fn add(&mut self, used: Vec<Usage>) {
+        for usage in used {
+            let sum = self.waiting.entry(usage.secret).or_insert(Usage { verifications: 0, ..usage });
+            sum.verifications = sum.verifications.saturating_add(usage.verifications);
+            sum.last_used_at = sum.last_used_at.max(usage.last_used_at);
+        }
+    }
+
+    /// The next report, of which nothing is too much to be written before somebody gives up waiting.
+    fn next(&mut self) -> (u64, Vec<Usage>) {
+        if self.unsent.is_none() {
             self.sequence += 1;
-            take()
-        });
-        (self.sequence, usage.clone())
+            let first: Vec<_> = self.waiting.keys().take(MOST_USAGE).copied().collect();
+            self.unsent = Some(first.iter().filter_map(|secret| self.waiting.remove(secret)).collect());
+        }
+        (self.sequence, self.unsent.clone().unwrap_or_default())
     }
 }
 

@@ -271,7 +271,6 @@ async fn usage_that_was_not_taken_is_sent_again_as_it_was_and_never_mixed_with_n
     keys.store().set_failing(false);
     assert_eq!(code(&verifier, secret.expose().as_bytes()).await, Ok(()));
     verifier.report().await.unwrap();
-    verifier.report().await.unwrap();
     let sent: Vec<(u64, Vec<u64>)> = keys
         .store()
         .reports()

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 use wardkey_core::{OrganizationId, Timestamp, UserId};
 
-use super::{LinkPurpose, end_links_of_member, load_link};
+use super::{LinkPurpose, end_links_of_member, end_operator_links, load_link};
 use crate::audit::{Done, record, record_each};
 use crate::columns::Stored;
 use crate::connection::{Conn, on};
@@ -55,6 +55,7 @@ impl Storage {
                 }
                 let told = locked.operator.as_ref().unwrap_or(here);
                 write_password(conn, user, &hash, told.now).await?;
+                end_operator_links(conn, user).await?;
                 let ended = end_sessions_of(conn, user).await?;
                 let invited_to = row.organization.map(|organization| organization.to_string());
                 let mut events = vec![Done {

@@ -16,7 +16,7 @@ use crate::idempotency::{claim, settle};
 use crate::links::replace_link;
 use crate::organizations::{LockedOrganization, lock_organization};
 use crate::schema::members;
-use crate::users::{Provisioned, provision_user};
+use crate::users::{Provisioned, fold_email, provision_user};
 use crate::{Act, Conflict, Idempotency, NewUser, Once, Storage, StorageError};
 
 impl Storage {
@@ -42,7 +42,10 @@ impl Storage {
                     return Ok(Once::Replayed(member.ok_or(StorageError::NotFound)?));
                 }
                 let NewMember { user, email, name, grants, link } = new;
-                let person = NewUser { id: user, email, name: name.clone(), external_id: None };
+                // What this organization writes and calls the person is its own; of the person others see the address.
+                let email = fold_email(&email);
+                let known_as = email.split('@').next().unwrap_or_default().to_owned();
+                let person = NewUser { id: user, email, name: known_as, external_id: None };
                 let provisioned = provision_user(conn, person, act.now).await?;
                 let user = provisioned.user();
                 settle(conn, idempotency, user).await?;

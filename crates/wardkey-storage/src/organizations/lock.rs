@@ -12,10 +12,9 @@ use crate::columns::{Stored, UtcTime};
 use crate::connection::{Conn, on};
 use crate::error::Corrupt;
 use crate::grants::load_held_roles;
-use crate::members::is_member;
-use crate::schema::{keys, organizations, sessions};
+use crate::schema::{keys, members, organizations, sessions};
 use crate::words::read_key_state;
-use crate::{Act, Actor, Conflict, Held, StorageError};
+use crate::{Act, Actor, Conflict, Held, HeldMembership, StorageError};
 
 /// An organization whose row this transaction holds.
 pub(crate) struct LockedOrganization {
@@ -87,10 +86,20 @@ pub(super) async fn check_actor(conn: &mut Conn, act: &Act, now: Timestamp) -> R
     Ok(())
 }
 
-/// Whether a member still holds what it was found to hold, no more and no less.
+/// Whether a person still holds what they were found to hold, no more and no less.
 async fn check_held(conn: &mut Conn, held: &Held) -> Result<(), StorageError> {
-    let Held { organization, user, roles } = held;
-    let same = is_member(conn, *organization, *user).await?
-        && load_held_roles(conn, *organization, *user).await? == *roles;
-    if same { Ok(()) } else { Err(Conflict::RightsChanged.into()) }
+    let Held { organization, user, membership } = held;
+    let since = on!(conn, c => members::table
+        .find((Stored(*organization), Stored(*user)))
+        .select(members::created_at)
+        .first::<Stored<Timestamp>>(c))
+    .optional()?;
+    let now = match since {
+        Some(since) => {
+            let roles = load_held_roles(conn, *organization, *user).await?;
+            Some(HeldMembership { since: since.0, roles })
+        }
+        None => None,
+    };
+    if now == *membership { Ok(()) } else { Err(Conflict::RightsChanged.into()) }
 }

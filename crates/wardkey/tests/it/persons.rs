@@ -220,7 +220,7 @@ async fn what_roles_allowed_that_changed_meanwhile_is_not_done(world: &World) {
 async fn who_is_removed_is_who_was_looked_at(world: &World) {
     let bob = world.member("bob", &[BuiltInRole::Viewer]).await;
     let found = world.storage.find_member(world.first.demo_organization, bob).await.unwrap().unwrap();
-    let held = Held { organization: world.first.demo_organization, user: bob, roles: found.held };
+    let held = Held::by(world.first.demo_organization, &found);
     world.set_member(&world.demo().await, bob, grants(&[BuiltInRole::Owner])).await.unwrap();
     let mut act = world.act();
     act.rests_on.push(held);

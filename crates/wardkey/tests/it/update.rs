@@ -356,7 +356,7 @@ async fn rate_limits_are_chosen_seen_and_edited(world: &World) {
     let version = demo.update_key(id, rotated.key.version, wider).await.unwrap().version;
     assert_eq!(world.verify(&issued).await.map(drop), Ok(()));
     assert_eq!(world.verify(&issued).await.map(drop), Err(Code::RateLimited));
-    let event = world.event("key.update", id).await;
+    let event = world.audit(world.first.demo_organization).await.remove(0);
     assert_eq!(
         event.details["after"]["rate_limits"],
         serde_json::json!([{"name": "hourly", "limit": 4, "window_seconds": 3_600}])
