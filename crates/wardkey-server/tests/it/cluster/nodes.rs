@@ -1,6 +1,8 @@
 //! A deployment of several processes: one that administers and others that verify, each on a link of its own to one
 //! PostgreSQL.
 
+#![expect(clippy::print_stdout, reason = "what was measured is for whoever looks")]
+
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,5 +1,7 @@
 //! The database goes away in every way that it can, and comes back.
 
+#![expect(clippy::print_stdout, reason = "what was measured is for whoever looks")]
+
 use std::time::Duration;
 
 use futures_util::future::join_all;
