@@ -173,6 +173,23 @@ mod tests {
     }
 
     #[test]
+    fn a_network_covers_itself_and_what_lies_in_it_of_its_own_kind() {
+        let network = |text: &str| text.parse::<IpNetwork>().unwrap();
+        for (outer, inner, covers) in [
+            ("10.0.0.0/8", "10.0.0.0/8", true),
+            ("10.0.0.0/8", "10.1.0.0/16", true),
+            ("10.0.0.0/8", "10.1.2.3", true),
+            ("10.1.0.0/16", "10.0.0.0/8", false),
+            ("10.0.0.0/8", "11.0.0.0/8", false),
+            ("0.0.0.0/0", "::1", false),
+            ("2001:db8::/32", "2001:db8:1::/48", true),
+        ] {
+            assert_eq!(network(outer).covers(&network(inner)), covers, "{outer} {inner}");
+        }
+        assert_eq!(format!("{:?}", network("10.0.0.0/8")), "10.0.0.0/8");
+    }
+
+    #[test]
     fn an_ipv4_mapped_address_is_its_ipv4_address() {
         let network: IpNetwork = "10.0.0.0/8".parse().unwrap();
         assert!(network.contains(address("::ffff:10.1.2.3")));
