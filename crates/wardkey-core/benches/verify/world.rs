@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use wardkey_core::testing::SeededRandom;
@@ -105,7 +105,7 @@ impl World {
         for secret in &self.secrets {
             let mut verification = pin!(verifier.verify(secret, ADDRESS, &nothing));
             let mut context = Context::from_waker(Waker::noop());
-            while let Poll::Pending = verification.as_mut().poll(&mut context).map(drop) {}
+            while verification.as_mut().poll(&mut context).is_pending() {}
         }
         assert_eq!(verifier.cached_keys(), self.secrets.len(), "every key is cached");
     }
