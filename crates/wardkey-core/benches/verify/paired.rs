@@ -4,10 +4,13 @@
 use std::sync::Barrier;
 use std::time::Duration;
 
-/// So many steps are a turn: short enough that a turn is seldom interrupted, long enough for the clock.
-const STEPS: usize = 500;
+/// So many steps are a turn, at most.
+const STEPS: usize = 10_000;
 /// So many turns are taken at least.
-const TURNS: usize = 2001;
+const TURNS: usize = 201;
+/// Of two threads a turn is short, or it would hardly ever be that neither is interrupted.
+const STEPS_AT_ONCE: usize = 500;
+const TURNS_AT_ONCE: usize = 2001;
 
 /// One turn of each.
 #[derive(Debug, Clone, Copy)]
@@ -77,8 +80,8 @@ pub(crate) fn at_once<T: Sync>(items: &[T], step: impl Fn(&T) + Sync) -> Vec<Pai
     let (ours, theirs) = items.split_at(items.len() / 2);
     let (start, end) = (Barrier::new(2), Barrier::new(2));
     let turn = |items: &[T], turn: usize| {
-        let at = turn * STEPS % items.len();
-        let chunk = &items[at..items.len().min(at + STEPS)];
+        let at = turn * STEPS_AT_ONCE % items.len();
+        let chunk = &items[at..items.len().min(at + STEPS_AT_ONCE)];
         let began = wall_clock();
         let took = time(|| chunk.iter().for_each(&step));
         (took, wall_clock() - began < took + took / 10)
@@ -86,7 +89,7 @@ pub(crate) fn at_once<T: Sync>(items: &[T], step: impl Fn(&T) + Sync) -> Vec<Pai
     std::thread::scope(|scope| {
         let other = scope.spawn(|| {
             let mut turns = Vec::new();
-            for number in 0..TURNS {
+            for number in 0..TURNS_AT_ONCE {
                 start.wait();
                 turns.push(turn(theirs, number));
                 end.wait();
@@ -94,17 +97,19 @@ pub(crate) fn at_once<T: Sync>(items: &[T], step: impl Fn(&T) + Sync) -> Vec<Pai
             turns
         });
         let mut own = Vec::new();
-        for number in 0..TURNS {
-            let (alone, _) = turn(ours, number);
+        for number in 0..TURNS_AT_ONCE {
+            // Before or after the two, in turns: who has just been waiting finds less in the caches.
+            let before = (number % 2 == 0).then(|| turn(ours, number).0);
             start.wait();
             let with_company = turn(ours, number);
             end.wait();
+            let alone = before.unwrap_or_else(|| turn(ours, number).0);
             own.push((alone, with_company));
         }
         let other = other.join().expect("the other thread does the same");
         let pairs =
             own.into_iter().zip(other).filter_map(|((alone, (own, own_whole)), (other, other_whole))| {
-                let pair = Pair { baseline: alone, subject: (own + other) / 2, steps: STEPS };
+                let pair = Pair { baseline: alone, subject: (own + other) / 2, steps: STEPS_AT_ONCE };
                 (own_whole && other_whole).then_some(pair)
             });
         pairs.collect()

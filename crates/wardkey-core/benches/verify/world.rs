@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use wardkey_core::testing::SeededRandom;
@@ -37,13 +37,13 @@ pub(crate) const ADDRESS: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(10, 1, 
 /// A secret, and the workspace that its request is about.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    secret: [u8; SECRET_LEN],
+    secret: Box<[u8; SECRET_LEN]>,
     place: Reference<WorkspaceId>,
 }
 
 impl Request {
     pub(crate) fn secret(&self) -> &[u8] {
-        &self.secret
+        &*self.secret
     }
 
     pub(crate) fn place(&self) -> &Reference<WorkspaceId> {
@@ -110,11 +110,12 @@ impl World {
         assert_eq!(verifier.cached_keys(), self.secrets.len(), "every key is cached");
     }
 
-    /// A request with each of the keys, in random order: neighbours here are no neighbours in memory there.
+    /// A request with each of the keys, in random order: neighbours here are no neighbours in memory there, and neither
+    /// are their secrets.
     pub(crate) fn requests(&self) -> Vec<Request> {
         let request = |(number, secret): (usize, &[u8; SECRET_LEN])| {
             let workspace = workspace_id(number / KEYS_OF_AN_ORGANIZATION, number % WORKSPACES);
-            Request { secret: *secret, place: Reference::Id(workspace) }
+            Request { secret: Box::new(*secret), place: Reference::Id(workspace) }
         };
         let mut requests: Vec<_> = self.secrets.iter().enumerate().map(request).collect();
         // Fisher and Yates.
@@ -128,7 +129,8 @@ impl World {
 
     /// Requests with well-formed secrets that belong to no key.
     pub(crate) fn unknown_requests(&self, count: usize) -> Vec<Request> {
-        let request = |(secret, _)| Request { secret, place: Reference::Id(workspace_id(0, 0)) };
+        let request =
+            |(secret, _)| Request { secret: Box::new(secret), place: Reference::Id(workspace_id(0, 0)) };
         generate(&self.random, count).into_iter().map(request).collect()
     }
 }
