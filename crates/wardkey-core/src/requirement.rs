@@ -70,3 +70,26 @@ impl NeededPermissions {
         Err(Denial::InsufficientPermissions { missing: missing.iter().map(ToString::to_string).collect() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_them_are_needed_or_any_one_will_do() {
+        let named = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<_>>();
+        let held = PermissionSet::from_iter(&named(&["pipelines:read"]));
+        let both = || named(&["pipelines:read", "pipelines:run"]);
+        let neither = || named(&["pipelines:run", "connections:read"]);
+        let missing = |needed: NeededPermissions| match needed.check(&held) {
+            Ok(()) => Vec::new(),
+            Err(Denial::InsufficientPermissions { missing }) => missing,
+            Err(other) => panic!("{other:?}"),
+        };
+        assert_eq!(missing(NeededPermissions::AllOf(both())), ["pipelines:run"]);
+        assert_eq!(missing(NeededPermissions::AllOf(named(&["pipelines:read"]))), [""; 0]);
+        assert_eq!(missing(NeededPermissions::AnyOf(both())), [""; 0]);
+        assert_eq!(missing(NeededPermissions::AnyOf(neither())), ["pipelines:run", "connections:read"]);
+        assert!(NeededPermissions::AnyOf(Vec::new()).check(&held).is_err(), "none of none is none");
+    }
+}

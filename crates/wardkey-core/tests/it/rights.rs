@@ -134,6 +134,50 @@ fn excess_is_found_in_permissions_places_and_the_future() {
 }
 
 #[test]
+fn what_was_made_since_the_bound_was_computed_is_within_who_has_all_of_them() {
+    let (before, now) = (TestKeys::new(CATALOGUE, &[ws(1)]), TestKeys::new(CATALOGUE, &[ws(1), ws(2)]));
+    let bound = rights(&before.record(&["pipelines:read"]));
+    let same = rights(&now.record(&["pipelines:read"]));
+    assert!(same.excess_over(&bound).is_empty(), "all of them are all of them, then and now");
+    let more = rights(&now.record(&["pipelines:read", "pipelines:run"])).excess_over(&bound);
+    assert!(more.workspaces.is_empty() && !more.future_workspaces);
+    assert!(more.permissions.contains_name("pipelines:run"));
+
+    // Who has some of them has none of those to come, and reaches none that the other does not.
+    let some = |keys: &TestKeys, place| {
+        let mut record = keys.record(&["pipelines:read"]);
+        record.workspaces = Access::specific([ws(place)]);
+        rights(&record)
+    };
+    assert!(some(&now, 1).excess_over(&some(&now, 1)).is_empty());
+    assert!(some(&now, 2).excess_over(&bound).is_empty());
+    let elsewhere = some(&now, 2).excess_over(&some(&before, 1));
+    assert_eq!((elsewhere.workspaces, elsewhere.future_workspaces), (vec![ws(2)], false));
+}
+
+#[test]
+fn a_role_of_a_tenants_own_gives_nothing_of_the_operators() {
+    let named = |names: &[&str]| Role::Custom(names.iter().map(|name| name.parse().unwrap()).collect());
+    let catalogue = CatalogueIndex::new(&Catalogue::declared(CATALOGUE));
+    let mut organization = TestKeys::new(CATALOGUE, &[ws(1)]).record(&[]).organization;
+    organization.external_id = Some("acme".to_owned());
+    let grants =
+        [RoleGrant { workspace: None, role: named(&["operator:verify", "admin:members", "pipelines:run"]) }];
+    let tenant = Rights::of_user(&organization, &grants, &catalogue);
+    assert_eq!(names(&tenant), ["admin:members", "pipelines:run"]);
+    assert_eq!(tenant.organization_wide().names().len(), 2);
+    assert_eq!(
+        (tenant.organization_external_id(), tenant.organization_kind()),
+        (Some("acme"), OrganizationKind::Tenant)
+    );
+    organization.kind = OrganizationKind::Operator;
+    organization.external_id = None;
+    let operator = Rights::of_user(&organization, &grants, &catalogue);
+    assert!(operator.require::<OperatorVerify>().is_ok());
+    assert_eq!(operator.organization_external_id(), None);
+}
+
+#[test]
 fn a_workspace_is_reached_from_its_own_networks_alone() {
     let keys = TestKeys::new(CATALOGUE, &[ws(1), ws(2)]);
     let mut record = keys.record(&["pipelines:read"]);
