@@ -3,8 +3,9 @@
 use wardkey_core::permission::{AdminKeys, AdminMembers, KeysWrite, OperatorVerify};
 use wardkey_core::testing::TestKeys;
 use wardkey_core::{
-    Access, BuiltInRole, Catalogue, CatalogueIndex, Code, Id, KeyRecord, Level, OneOf, OrganizationKind,
-    PrincipalKind, Reference, Rights, Role, RoleGrant, UserId, WorkspaceId,
+    Access, BuiltInRole, Catalogue, CatalogueIndex, Code, CustomerId, Excess, Id, KeyRecord, Level, OneOf,
+    OrganizationId, OrganizationKind, PermissionSet, PrincipalKind, Reference, Rights, Role, RoleGrant,
+    UserId, WorkspaceId,
 };
 
 wardkey_core::permissions! {
@@ -153,6 +154,47 @@ fn what_was_made_since_the_bound_was_computed_is_within_who_has_all_of_them() {
     assert!(some(&now, 2).excess_over(&bound).is_empty());
     let elsewhere = some(&now, 2).excess_over(&some(&before, 1));
     assert_eq!((elsewhere.workspaces, elsewhere.future_workspaces), (vec![ws(2)], false));
+}
+
+#[test]
+fn excess_in_any_one_respect_is_excess() {
+    let none = || Excess {
+        permissions: PermissionSet::default(),
+        workspaces: Vec::new(),
+        future_workspaces: false,
+        customers: false,
+    };
+    assert!(none().is_empty());
+    for excess in [
+        Excess { permissions: PermissionSet::from_iter(&["pipelines:run".parse().unwrap()]), ..none() },
+        Excess { workspaces: vec![ws(1)], ..none() },
+        Excess { future_workspaces: true, ..none() },
+        Excess { customers: true, ..none() },
+    ] {
+        assert!(!excess.is_empty(), "{excess:?}");
+    }
+}
+
+#[test]
+fn rights_are_equal_only_if_they_are_in_every_respect() {
+    let record = TestKeys::new(CATALOGUE, &[ws(1), ws(2)]).record(&["pipelines:read"]);
+    assert_eq!(rights(&record), rights(&record.clone()));
+    let other = |change: fn(&mut KeyRecord)| {
+        let mut other = record.clone();
+        change(&mut other);
+        rights(&other)
+    };
+    for (what, other) in [
+        ("organization", other(|record| record.organization.id = OrganizationId::from_bytes([7; 16]))),
+        ("external id", other(|record| record.organization.external_id = Some("acme".to_owned()))),
+        ("kind", other(|record| record.organization.kind = OrganizationKind::Operator)),
+        ("permissions", other(|record| record.permissions.push("pipelines:run".parse().unwrap()))),
+        ("workspaces", other(|record| record.organization.workspaces.truncate(1))),
+        ("those to come", other(|record| record.workspaces = Access::specific([ws(1), ws(2)]))),
+        ("customers", other(|record| record.customers = Access::specific([CustomerId::from_bytes([1; 16])]))),
+    ] {
+        assert_ne!(rights(&record), other, "{what}");
+    }
 }
 
 #[test]
