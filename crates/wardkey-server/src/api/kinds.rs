@@ -381,7 +381,6 @@ texts! {
     ExternalId: TextSchema {
         name: "ExternalId",
         description: "The id that your backend gave it: at most 100 bytes of UTF-8, without white space.",
-        pattern: r"^\S+$",
         max_length: wardkey_core::MAX_EXTERNAL_ID,
         example: "tenant-42",
         ..PLAIN
